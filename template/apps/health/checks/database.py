@@ -1,0 +1,6 @@
+from django.db import connection
+
+
+def check():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
