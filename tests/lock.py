@@ -19,14 +19,23 @@ from options import TEMPLATE, choices, combinations
 SOURCE = TEMPLATE / "extensions" / "requirements.jinja"
 COMBINATIONS = combinations("redis", "django_version", "python_version")
 FILES = {False: "requirements.txt", True: "requirements-dev.txt"}
-HEADING = "{# Written by `make lock`: every pinned package of the delivered projects. #}\n"
+HEADING = (
+    "{# Written by `make lock`: every pinned package of the delivered projects. #}\n"
+)
 
 
 def main():
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
         projects = [Path(folder, name) for name in COMBINATIONS]
         for project, answers in zip(projects, COMBINATIONS.values(), strict=True):
-            run_copy(str(TEMPLATE), project, answers, vcs_ref="HEAD", defaults=True, quiet=True)
+            run_copy(
+                str(TEMPLATE),
+                project,
+                answers,
+                vcs_ref="HEAD",
+                defaults=True,
+                quiet=True,
+            )
         compiled = list(pool.map(compile_project, projects))
     places = {}
     for answers, files in zip(COMBINATIONS.values(), compiled, strict=True):
@@ -74,7 +83,11 @@ def guards(points):
     texts = itertools.chain(
         ["true"],
         atoms,
-        (f"{a} {op} {b}" for a, b in itertools.combinations(atoms, 2) for op in ("and", "or")),
+        (
+            f"{a} {op} {b}"
+            for a, b in itertools.combinations(atoms, 2)
+            for op in ("and", "or")
+        ),
         (
             text.format(a, b, c)
             for a, b, c in itertools.permutations(atoms, 3)
@@ -97,7 +110,9 @@ def guarded(places):
         ordered, lambda text: known[frozenset(places[text])]
     ):
         block = "".join(group)
-        yield block if guard == "true" else f"{{% if {guard} %}}\n{block}{{% endif %}}\n"
+        yield (
+            block if guard == "true" else f"{{% if {guard} %}}\n{block}{{% endif %}}\n"
+        )
 
 
 if __name__ == "__main__":

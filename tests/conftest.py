@@ -1,0 +1,66 @@
+import shutil
+import subprocess
+
+import pytest
+from options import QUESTIONS, TEMPLATE
+from project import Project
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    """Return a copy of the template as it stands here, without its git history."""
+    folder = tmp_path_factory.mktemp("template")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=TEMPLATE,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (TEMPLATE / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(TEMPLATE / name, folder / name)
+    return folder
+
+
+def copy_with(copie, template, answers):
+    """Render a project. pytest-copie hides errors and takes any answer: this does not."""
+    unknown = answers.keys() - QUESTIONS.keys()
+    assert not unknown, f"not questions of copier.yml: {sorted(unknown)}"
+    result = copie.copy(extra_answers=answers, template_dir=template)
+    if result.exception:
+        raise result.exception
+    return Project(result.project_dir)
+
+
+@pytest.fixture
+def render(copie, template):
+    """Return a function that renders a project for the test to change and run.
+
+    Its embedded services end with the test.
+    """
+    projects = []
+
+    def render(**answers):
+        projects.append(copy_with(copie, template, answers))
+        return projects[-1]
+
+    yield render
+    for project in projects:
+        if (project / ".services").exists():
+            project.run(".venv/bin/python", "scripts/services.py", "stop")
+
+
+@pytest.fixture(scope="session")
+def rendered(copie_session, template):
+    """Return a function that renders each set of answers once, for reading only."""
+    known = {}
+
+    def rendered(**answers):
+        key = tuple(sorted(answers.items()))
+        if key not in known:
+            known[key] = copy_with(copie_session, template, answers)
+        return known[key]
+
+    return rendered

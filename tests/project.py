@@ -1,0 +1,82 @@
+"""A rendered project, as the tests see it."""
+
+import os
+import subprocess
+import tomllib
+from pathlib import Path
+
+import yaml
+
+# What a shell at work has; everything else would leak from this test run into the project.
+KEPT = {"HOME", "LANG", "PATH", "TERM", "TMPDIR", "USER"}
+KEPT_PREFIXES = ("PIP_", "SSL_", "UV_")
+
+
+def clean_environment(**variables):
+    """Return the environment of an ordinary shell, with the given variables on top."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in KEPT or name.startswith(KEPT_PREFIXES)
+    }
+    return kept | variables
+
+
+class Project:
+    """A rendered project in a folder of its own."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    def __truediv__(self, name):
+        return self.path / name
+
+    def read(self, name):
+        return (self.path / name).read_text()
+
+    def toml(self, name):
+        return tomllib.loads(self.read(name))
+
+    def yaml(self, name):
+        # BaseLoader keeps GitHub's key `on` a string.
+        return yaml.load(self.read(name), yaml.BaseLoader)
+
+    def files(self):
+        """Return the path of every delivered file, relative to the project."""
+        return {
+            str(path.relative_to(self.path))
+            for path in self.path.rglob("*")
+            if path.is_file()
+        }
+
+    def edit(self, name, old, new):
+        """Replace a text that stands in the file exactly once."""
+        text = self.read(name)
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {name}"
+        (self.path / name).write_text(text.replace(old, new))
+
+    def run(self, *command, timeout=600, **variables):
+        """Run a command in the project; return its exit code and all that it printed."""
+        return subprocess.run(
+            command,
+            cwd=self.path,
+            env=clean_environment(**variables),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+        )
+
+    def make(self, *targets, **variables):
+        """Run make; return its exit code and all that it printed."""
+        return self.run("make", *targets, **variables)
+
+    def commit(self, message="Begin"):
+        """Make the project a git repository, or commit what changed in it."""
+        if not (self.path / ".git").exists():
+            self.run("git", "init", "--initial-branch=main")
+        self.run("git", "add", "--all")
+        identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+        done = self.run("git", *identity, "commit", "--message", message)
+        assert done.returncode == 0, done.stdout
