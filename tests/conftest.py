@@ -1,3 +1,7 @@
+import fcntl
+import functools
+import hashlib
+import json
 import shutil
 import subprocess
 
@@ -34,12 +38,8 @@ def copy_with(copie, template, answers):
     return Project(result.project_dir)
 
 
-@pytest.fixture
-def render(copie, template):
-    """Return a function that renders a project for the test to change and run.
-
-    Its embedded services end with the test.
-    """
+def renderer(copie, template):
+    """Yield a function that renders projects; then end the services of those that ran."""
     projects = []
 
     def render(**answers):
@@ -52,15 +52,33 @@ def render(copie, template):
             project.run(".venv/bin/python", "scripts/services.py", "stop")
 
 
-@pytest.fixture(scope="session")
-def rendered(copie_session, template):
-    """Return a function that renders each set of answers once, for reading only."""
-    known = {}
+@pytest.fixture
+def render(copie, template):
+    """Return a function that renders a project for the test to change and run."""
+    yield from renderer(copie, template)
 
+
+@pytest.fixture(scope="module")
+def render_for_module(copie_session, template):
+    """Return a function that renders a project which the tests of one module share."""
+    yield from renderer(copie_session, template)
+
+
+@pytest.fixture(scope="session")
+def rendered(copie_session, template, tmp_path_factory, worker_id):
+    """Return a function that renders each set of answers once, for reading only."""
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        folder = folder.parent  # which all test workers share
+
+    @functools.cache
     def rendered(**answers):
-        key = tuple(sorted(answers.items()))
-        if key not in known:
-            known[key] = copy_with(copie_session, template, answers)
-        return known[key]
+        name = hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()
+        place = folder / f"rendered-{name}"
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not place.exists():
+                copy_with(copie_session, template, answers).path.rename(place)
+        return Project(place)
 
     return rendered

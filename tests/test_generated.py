@@ -1,0 +1,82 @@
+"""A fresh project is green at once: its `make ci` runs for real, on real servers."""
+
+import os
+import subprocess
+
+import pytest
+from options import QUESTIONS, REDIS_STATES, choices, combinations
+
+pytestmark = pytest.mark.slow
+DEFAULT = QUESTIONS["python_version"]["default"]
+FULL = REDIS_STATES["redis-celery-channels"]
+PROVIDERS_AND_ROLES = combinations("ci_provider", "redis", "django_version")
+OTHER_PYTHONS = {
+    name: answers
+    for name, answers in combinations("django_version", "python_version").items()
+    if answers["python_version"] != DEFAULT
+}
+
+
+def needs_python(version):
+    try:
+        subprocess.run([f"python{version}", "--version"], check=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        pytest.skip(f"Python {version} is not on this machine: not tested")
+
+
+def green(project):
+    done = project.make("ci")
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "answers", PROVIDERS_AND_ROLES.values(), ids=PROVIDERS_AND_ROLES.keys()
+)
+def test_make_ci_is_green(render, answers):
+    # Every line of a fresh project is covered, so any threshold can be met.
+    output = green(render(**answers, python_version=DEFAULT, coverage_threshold=100))
+
+    for gate in ("ruff check", "black --check", "check --deploy", "makemigrations"):
+        assert gate in output
+    assert "Applying users.0001_initial... OK" in output
+    assert " passed in " in output
+
+
+@pytest.mark.parametrize("answers", OTHER_PYTHONS.values(), ids=OTHER_PYTHONS.keys())
+def test_make_ci_is_green_on_every_python(render, answers):
+    needs_python(answers["python_version"])
+
+    green(render(**FULL, **answers))
+
+
+def test_make_ci_leaves_nothing_to_commit(render):
+    project = render(**FULL)
+    project.commit()
+
+    green(project)
+
+    assert project.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_a_second_make_ci_installs_nothing(render):
+    project = render()
+    green(project)
+
+    assert "pip sync" not in green(project)
+
+
+def test_hooks_run_the_projects_own_tools(render):
+    project = render()
+    project.commit()
+    project.make("setup")
+    (project / "apps" / "users" / "ugly.py").write_text("import os\nx = {  'a':1 }\n")
+    project.run("git", "add", "--all")
+
+    done = project.run(
+        *("uv", "tool", "run", "pre-commit", "run", "--all-files"),
+        HOME=os.environ["HOME"],
+    )
+
+    assert done.returncode == 1, done.stdout
+    assert project.read("apps/users/ugly.py") == 'x = {"a": 1}\n'
