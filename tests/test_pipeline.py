@@ -14,7 +14,7 @@ PIPELINE = {
         uses=["actions/checkout", "astral-sh/setup-uv", "actions/upload-artifact"],
         needs=["lint"],
         services={"postgres": 5432, "redis": 6379},
-        more={"Publish test and coverage reports": {"if": "always()"}},
+        more=[("Publish test and coverage reports", {"if": "always()"})],
     ),
     "audit": Job(run=["make audit"], may_fail=True),
 }

@@ -60,8 +60,11 @@ def read_job(job):
             for step in steps
             if "uses" in step and action(step) == "actions/checkout"
         ),
-        more=beyond(JOB_KEYS, {"": job})
-        | beyond(STEP_KEYS, {step.get("name"): step for step in steps}),
+        more=[
+            (mapping.get("name"), unknown)
+            for mapping, known in [(job, JOB_KEYS), *((s, STEP_KEYS) for s in steps)]
+            if (unknown := {k: v for k, v in mapping.items() if k not in known})
+        ],
     )
 
 
@@ -73,15 +76,6 @@ def published_port(service):
     """Return where the only port of a service is to be found on 127.0.0.1."""
     (port,) = service["ports"]
     return int(port.partition(":")[0])
-
-
-def beyond(known, mappings):
-    """Return what stands in each of the mappings under keys other than the known."""
-    found = {
-        name: {key: value for key, value in mapping.items() if key not in known}
-        for name, mapping in mappings.items()
-    }
-    return {name: more for name, more in found.items() if more}
 
 
 def unpinned(text):
