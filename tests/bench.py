@@ -133,7 +133,7 @@ def tools(project, variables):
     production = {
         "DJANGO_SETTINGS_MODULE": "config.settings.production",
         "SITE_URL": "https://example.com",
-        "DJANGO_SECRET_KEY": 50 * "x",
+        "DJANGO_SECRET_KEY": "a-key-for-the-benchmark-of-fifty-characters-or-more-1234",
     }
     manage = ".venv/bin/python manage.py"
     cov = "--cov --cov-report=term --cov-report=xml:reports/coverage.xml"

@@ -8,33 +8,25 @@ from project import Project
 FREE_TEXT = ["project_name", "project_description", "author_name"]
 TEXTS = [
     """O'Reilly "Books" & Söns: #1""",
-    "'",
-    '"',
-    "''' \"\"\"",
-    "ends in a backslash \\",
+    "'single' first",
+    '"double" first',
+    "''' \"\"\" and a backslash \\",
     r"\n \u0041 \x41",
-    "# a heading",
-    "key: value",
-    "${{ github.token }}",
-    "{{ 7*7 }}",
-    "{% raw %}",
-    "{# a comment",
-    "[[ x ]] << y >> $[[ z ]]",
-    "$(id) `id` $HOME",
-    "🚀 👩‍💻",
-    "שלום عالم",
+    "# a heading: ${{ github.token }}",
+    "{{ 7*7 }} {% raw %} {# a comment",
+    "[[ x ]] << y >> $[[ z ]] $(id) `id` $HOME",
+    "🚀 👩‍💻 שלום عالم",
     "x" * 200,
     "a  wide   space " * 12,
     "- a dash",
     "% a percent sign",
     "@ an at sign",
     "! a bang",
-    "| > & *",
+    "| > & * ]]> <b>&amp;</b>",
     " a space at each end ",
     "yes",
     "null",
     "1.0",
-    "]]> <b>&amp;</b>",
 ]
 RENDERED_AGAIN = ["{{ 7*7 }} {% raw %} {# ${{ x }}", "yes"]
 REFUSED = {
@@ -50,7 +42,7 @@ REFUSED = {
     "a line separator": "two\u2028lines",
     "a paragraph separator": "two\u2029lines",
     "half a character": "\udcff",
-    "a novel": "x" * 501,
+    "a novel": "x" * 201,
 }
 
 
@@ -103,14 +95,14 @@ def test_a_text_is_not_rendered_again(template, tmp_path, text):
     assert contents(Project(tmp_path)) == before
 
 
-@pytest.mark.parametrize("question", FREE_TEXT)
-@pytest.mark.parametrize("answer", REFUSED.values(), ids=REFUSED)
-def test_what_is_not_one_line_is_refused(template, tmp_path, question, answer):
-    with pytest.raises(ValueError, match=r"Use 1 to \d+ characters on one line\.$"):
+@pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
+def test_what_is_not_one_line_is_refused(template, tmp_path, text):
+    sentence = r"Use 1 to 200 characters on one line\.$"
+    with pytest.raises(ValueError, match=sentence):
         copier.run_copy(
             str(template),
             tmp_path / "project",
-            {question: answer},
+            {"project_name": text},
             defaults=True,
             quiet=True,
         )

@@ -185,6 +185,7 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_damage_to_a_job_is_seen(rendered, damage):
     workflow = rendered(**FULL).yaml(WORKFLOW)
+    assert read_jobs(workflow) == expected(**FULL)
     damage(workflow["jobs"])
     assert read_jobs(workflow) != expected(**FULL)
 
@@ -200,6 +201,7 @@ def test_damage_to_a_job_is_seen(rendered, damage):
 )
 def test_damage_to_a_pin_is_seen(rendered, old, new):
     text = rendered(**FULL).read(WORKFLOW)
+    assert not unpinned(text)
     uses = re.search("uses: .*", text)[0]
     assert unpinned(text.replace(uses, re.sub(old, new, uses, count=1)))
 

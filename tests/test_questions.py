@@ -2,6 +2,7 @@
 
 import keyword
 import re
+import shutil
 import sys
 
 import copier
@@ -107,18 +108,23 @@ ODD_NAMES = {
 }
 
 
+@pytest.fixture(scope="module")
+def bare_template(tmp_path_factory):
+    """Return the template without its files, which answers in a moment."""
+    folder = tmp_path_factory.mktemp("bare")
+    shutil.copy2(TEMPLATE / "copier.yml", folder)
+    shutil.copytree(TEMPLATE / "extensions", folder / "extensions")
+    (folder / "template").mkdir()
+    return folder
+
+
 @pytest.fixture
-def ask(template, tmp_path):
-    """Return a function that answers the questions, renders no file, and returns all values."""
+def ask(bare_template, tmp_path):
+    """Return a function that answers the questions and returns every value."""
 
     def ask(**answers):
         worker = copier.run_copy(
-            str(template),
-            tmp_path / "project",
-            answers,
-            defaults=True,
-            exclude=["*"],
-            quiet=True,
+            str(bare_template), tmp_path, answers, defaults=True, quiet=True
         )
         return worker.answers.combined
 

@@ -30,9 +30,7 @@ class Job:
     has_timeout: bool = True
     may_fail: bool = False
     keeps_credentials: bool = False
-    more: dict = field(
-        default_factory=dict
-    )  # other keys, by step, or by "" for the job
+    more: list = field(default_factory=list)  # other keys, of the job or a named step
 
 
 def read_jobs(workflow):

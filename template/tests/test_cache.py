@@ -1,7 +1,7 @@
 import pytest
 from django.core.cache import cache
 
-from apps.health.checks.cache import CacheLost, check
+from apps.health.checks import NotReady, check_cache
 
 
 def test_redis_keeps_a_value():
@@ -15,5 +15,5 @@ def test_a_cache_that_loses_values_is_not_ready(settings):
         "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
     }
 
-    with pytest.raises(CacheLost):
-        check()
+    with pytest.raises(NotReady, match="lost a value"):
+        check_cache()

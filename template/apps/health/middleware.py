@@ -1,7 +1,7 @@
 from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 
-from apps.health.registry import run_checks
+from apps.health.checks import run_checks
 
 
 class HealthMiddleware:

@@ -2,7 +2,7 @@ import json
 
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.health.registry import run_checks
+from apps.health.checks import run_checks
 
 
 class Command(BaseCommand):

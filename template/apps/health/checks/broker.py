@@ -1,7 +1,0 @@
-from config.celery import app
-
-
-def check():
-    # Asks the broker itself: a task run eagerly would never reach it.
-    with app.connection_for_write() as connection:
-        connection.ensure_connection(max_retries=1, timeout=2)
