@@ -12,7 +12,6 @@ from project import Project
 
 COPIER = (sys.executable, "-m", "copier")
 NAME = "{{ 7*7 }} Shop"  # What a second rendering would change.
-REDIS_FILES = {"apps/health/checks/cache.py", "tests/test_cache.py"}
 
 
 @pytest.fixture
@@ -110,12 +109,10 @@ def test_an_update_brings_the_template_and_keeps_the_users_work(repository, copi
 
 
 def test_redis_comes_and_goes_with_an_update(copied):
-    plain = copied.files()
     update(copied, "-d", "use_redis=true")
-    assert {
-        name for name in copied.files() - plain if not name.startswith(".git/")
-    } == REDIS_FILES
+    assert (copied / "tests/test_cache.py").exists()
     copied.commit("Use Redis")
     update(copied, "-d", "use_redis=false")
+    assert not (copied / "tests/test_cache.py").exists()
     copied.run("git", "add", "--all")
-    assert copied.run("git", "diff", "--stat", "HEAD~1").stdout == ""
+    assert copied.run("git", "diff", "HEAD~1").stdout == ""

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 
+import pexpect
 import pytest
 from options import REDIS_STATES
 from project import clean_environment
@@ -85,6 +86,27 @@ def test_data_survive_a_restart_of_the_servers(project):
     project.make("services-stop")
 
     assert "found 1" in project.make("manage", count).stdout
+
+
+def test_createsuperuser_asks_in_the_terminal(project):
+    project.make("manage", "ARGS=migrate")
+    terminal = pexpect.spawn(
+        *("make", ["manage", "ARGS=createsuperuser"]),
+        cwd=project.path,
+        env=clean_environment(),
+        encoding="utf-8",
+        timeout=30,
+    )
+    for question, answer in (
+        ("Username", "root"),
+        ("Email", "root@example.com"),
+        ("Password:", "correct horse battery"),
+        ("again", "correct horse battery"),
+    ):
+        terminal.expect(question)
+        terminal.sendline(answer)
+    terminal.expect("Superuser created successfully")
+    terminal.expect(pexpect.EOF)
 
 
 def test_make_dev_speaks_websocket(render):

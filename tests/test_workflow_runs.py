@@ -93,6 +93,7 @@ def test_the_workflow_is_green_without_redis(project, run_with_services):
 def test_the_workflow_is_green_with_every_role_of_redis(
     full_project, run_with_services
 ):
+    # Without the job audit: it is the same in every project.
     run, told = run_with_services(full_project, "--job=test")
     assert run.results["lint"] == run.results["test"] == "success", run.logs
     assert "database=test_my_project" in told["postgres"]
