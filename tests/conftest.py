@@ -65,17 +65,21 @@ def render_for_module(copie_session, template):
 
 
 @pytest.fixture(scope="session")
-def rendered(copie_session, template, tmp_path_factory, worker_id):
-    """Return a function that renders each set of answers once, for reading only."""
+def shared_folder(tmp_path_factory, worker_id):
+    """Return a folder of this test run that all test workers share."""
     folder = tmp_path_factory.getbasetemp()
-    if worker_id != "master":
-        folder = folder.parent  # which all test workers share
+    return folder if worker_id == "master" else folder.parent
+
+
+@pytest.fixture(scope="session")
+def rendered(copie_session, template, shared_folder):
+    """Return a function that renders each set of answers once, for reading only."""
 
     @functools.cache
     def rendered(**answers):
         name = hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()
-        place = folder / f"rendered-{name}"
-        with (folder / f"{name}.lock").open("w") as lock:
+        place = shared_folder / f"rendered-{name}"
+        with (shared_folder / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not place.exists():
                 copy_with(copie_session, template, answers).path.rename(place)

@@ -1,30 +1,53 @@
 """The delivered lock files are what the delivered pyproject.toml compiles to."""
 
+import fcntl
 import shutil
 import sys
 
 import pytest
 from lock import COMBINATIONS
+from options import REDIS_STATES, choices
 from project import Project
 
 pytestmark = pytest.mark.slow
+FULL = REDIS_STATES["redis-celery-channels"]
 NAMES = ("requirements.txt", "requirements-dev.txt")
 
 
-@pytest.mark.parametrize("answers", COMBINATIONS.values(), ids=COMBINATIONS.keys())
-def test_locking_again_changes_nothing(rendered, tmp_path, answers):
-    delivered = rendered(**answers)
-    project = Project(shutil.copytree(delivered.path, tmp_path / "project"))
+@pytest.fixture(scope="session")
+def known_packages(rendered, shared_folder):
+    """Let uv look up every package once: asking the index each time takes minutes."""
+    done = shared_folder / "packages-are-known"
+    with (shared_folder / "packages.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for version in choices("django_version"):
+            if not done.exists():
+                lock_again(
+                    rendered(**FULL, django_version=version), shared_folder / version
+                )
+        done.touch()
 
-    done = project.make("lock")
 
+def lock_again(delivered, folder, **variables):
+    """Return a copy of a project in which `make lock` has run."""
+    project = Project(shutil.copytree(delivered.path, folder))
+    done = project.make("lock", **variables)
     assert done.returncode == 0, done.stdout
+    return project
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS.values(), ids=COMBINATIONS.keys())
+def test_locking_again_changes_nothing(rendered, known_packages, tmp_path, answers):
+    delivered = rendered(**answers)
+
+    project = lock_again(delivered, tmp_path / "project", UV_OFFLINE="1")
+
     for name in NAMES:
         assert project.read(name) == delivered.read(name)
 
 
 def test_plain_pip_installs_the_lock_file(rendered, tmp_path):
-    project = rendered(use_redis=True, use_celery=True, use_channels=True)
+    project = rendered(**FULL)
     project.run(sys.executable, "-m", "venv", f"{tmp_path}/venv")
 
     done = project.run(
