@@ -7,6 +7,8 @@ SHELL := /bin/bash
 UV_VERSION := 0.13.9
 COPIER_VERSION := 9.19.1
 UV := $(or $(shell command -v uv),.tools/bin/uv)
+COPIER := .tools/copier-$(COPIER_VERSION)/bin/copier
+export DEST
 ARGS ?=
 
 .PHONY: help
@@ -14,17 +16,25 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: new
-new: .tools/copier/bin/copier ## Make a project: make new DEST=../my-project ARGS="--defaults -d use_redis=true"
-	@[ -n "$(DEST)" ] || { echo 'Say where: make new DEST=../my-project' >&2; exit 2; }
-	@.tools/copier/bin/copier copy --vcs-ref HEAD $(ARGS) "$(CURDIR)" "$(DEST)"
+new: $(if $(DEST),$(COPIER)) ## Make a project: make new DEST=../my-project ARGS="--defaults -d use_redis=true"
+	@[ -n "$$DEST" ] || { echo 'Say where: make new DEST=../my-project' >&2; exit 2; }
+	@command -v git >/dev/null || { echo "Install git, then run make again." >&2; exit 1; }
+	@$(COPIER) copy --vcs-ref HEAD $(ARGS) "$(CURDIR)" "$$DEST"
 
-.tools/copier/bin/copier: | $(UV)
-	$(UV) venv --quiet --clear .tools/copier
-	$(UV) pip install --quiet --python .tools/copier copier==$(COPIER_VERSION)
+$(COPIER): | $(UV)
+	@echo "Fetching Copier $(COPIER_VERSION) into .tools"
+	@$(UV) venv --quiet --clear --python '>=3.10' .tools/copier-$(COPIER_VERSION)
+	@$(UV) pip install --quiet --python .tools/copier-$(COPIER_VERSION) copier==$(COPIER_VERSION) \
+	  || { echo "Connect to the network, then run make again." >&2; exit 1; }
 
+# The link comes last, so a download that was killed is not taken for uv.
 .tools/bin/uv:
-	@python3 -m venv .tools || { echo "Install uv, or Python's venv module (Debian: python3-venv)." >&2; exit 1; }
-	.tools/bin/python -m pip install --quiet uv==$(UV_VERSION)
+	@python3 -m venv --clear .tools/uv \
+	  || { echo "Install uv, or Python 3 with its venv module (Debian: python3-venv), then run make again." >&2; exit 1; }
+	@.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
+	  || { echo "Install uv, or connect to the network, then run make again." >&2; exit 1; }
+	@mkdir -p .tools/bin
+	@ln -sf ../uv/bin/uv $@
 
 .PHONY: setup
 setup: .venv/installed ## Install what the tests need into .venv

@@ -290,5 +290,7 @@ def test_an_answer_to_a_skipped_question_leaves_no_trace(rendered):
     project = rendered(use_redis=False, use_celery=True, use_channels=True)
     assert project.files() == plain.files()
     for name in project.files():
-        assert (project / name).read_bytes() == (plain / name).read_bytes(), name
         assert "celery" not in project.read(name).lower(), name
+        # The answers also say which copy of the template they are for.
+        if name != ".copier-answers.yml":
+            assert project.read(name) == plain.read(name), name
