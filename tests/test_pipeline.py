@@ -190,6 +190,13 @@ def test_damage_to_a_job_is_seen(rendered, damage):
     assert read_jobs(workflow) != expected(**FULL)
 
 
+@pytest.mark.parametrize("key", FRAME)
+def test_damage_around_the_jobs_is_seen(rendered, key):
+    workflow = rendered(**FULL).yaml(WORKFLOW)
+    del workflow[key]
+    assert frame(workflow) != FRAME
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -97,7 +97,7 @@ def test_the_workflow_is_green_with_every_role_of_redis(
     run, told = run_with_services(full_project, "--job=test")
     assert run.results["lint"] == run.results["test"] == "success", run.logs
     assert "database=test_my_project" in told["postgres"]
-    assert "cmdstat_set:" in told["redis"]
+    assert ":1:test_cache" in told["redis"]
     assert reports(run) == {"coverage.xml", "junit.xml"}
 
 
@@ -105,11 +105,11 @@ def test_the_workflow_is_green_with_every_role_of_redis(
 def test_a_formatting_error_turns_lint_red_and_keeps_test_from_running(
     project, tmp_path
 ):
-    project.edit("manage.py", "import os\n", "import  os\n")
+    project.edit("manage.py", "(sys.argv)", "( sys.argv )")
     project.commit()
     run = run_workflow(project, tmp_path, "--job=test")
     assert (run.results["lint"], run.results["test"]) == ("failure", "skipped")
-    assert "would reformat" in run.logs["lint"]
+    assert "would reformat" in run.logs["lint"], run.logs["lint"]
 
 
 @pytest.mark.slow
@@ -121,6 +121,7 @@ def test_a_model_change_without_a_migration_turns_test_red(project, run_with_ser
         file.write("\n    nickname = models.CharField(max_length=50)\n")
     run, _ = run_with_services(project, "--job=test")
     assert (run.results["lint"], run.results["test"]) == ("success", "failure")
+    assert "Failure - Main Check settings and migrations" in run.logs["test"]
     assert "Add field nickname to user" in run.logs["test"]
 
 
