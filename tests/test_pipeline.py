@@ -24,8 +24,8 @@ FRAME = {
     "on": {"push": {"branches": ["main"]}, "pull_request": ""},
     "permissions": {},
     "concurrency": {
-        "group": "ci-${{ github.workflow }}-${{ github.ref }}",
-        "cancel-in-progress": "${{ github.event_name == 'pull_request' }}",
+        "group": "ci-${{ github.event.pull_request.number || github.run_id }}",
+        "cancel-in-progress": "true",
     },
 }
 FULL = REDIS_STATES["redis-celery-channels"]
