@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from options import REDIS_STATES, TEMPLATE
-from project import Project, clean_environment
+from project import Project
 
 COPIER = Path(sys.prefix, "bin", "copier")
 ROUNDS = 7
@@ -90,7 +90,7 @@ def compare_ci(folder, state):
     )
     print(f"{state}: make setup {seconds(green, project, 'setup'):.1f} s", end=", ")
     print(f"first make ci {seconds(green, project, 'ci'):.1f} s")
-    with Services(project) as variables:
+    with project.services() as variables:
         whole, parts = [], []
         for _ in range(ROUNDS):
             whole.append(seconds(green, project, "ci"))
@@ -101,30 +101,6 @@ def compare_ci(folder, state):
 def green(project, target):
     done = project.make(target)
     assert done.returncode == 0, done.stdout
-
-
-class Services:
-    """The project's embedded services, running for the length of a `with` block."""
-
-    def __init__(self, project):
-        self.project = project
-
-    def __enter__(self):
-        self.process = subprocess.Popen(
-            [".venv/bin/python", "scripts/services.py", "up"],
-            cwd=self.project.path,
-            env=clean_environment(),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        lines = iter(self.process.stdout.readline, "Running until Ctrl-C.\n")
-        words = [shlex.split(line)[1].partition("=") for line in lines]
-        return {name: value for name, _, value in words}
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait()
-        self.project.make("services-stop")
 
 
 def tools(project, variables):

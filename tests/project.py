@@ -1,6 +1,8 @@
 """A rendered project, as the tests see it."""
 
+import contextlib
 import os
+import shlex
 import subprocess
 import tomllib
 from pathlib import Path
@@ -71,6 +73,25 @@ class Project:
     def make(self, *targets, **variables):
         """Run make; return its exit code and all that it printed."""
         return self.run("make", *targets, **variables)
+
+    @contextlib.contextmanager
+    def services(self):
+        """Keep the embedded services running; yield the variables that name them."""
+        process = subprocess.Popen(
+            [".venv/bin/python", "scripts/services.py", "up"],
+            cwd=self.path,
+            env=clean_environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        lines = iter(process.stdout.readline, "Running until Ctrl-C.\n")
+        words = [shlex.split(line)[1].partition("=") for line in lines]
+        try:
+            yield {name: value for name, _, value in words}
+        finally:
+            process.terminate()
+            process.wait()
+            self.make("services-stop")
 
     def commit(self, message="Begin"):
         """Make the project a git repository, or commit what changed in it."""

@@ -1,10 +1,11 @@
 """A fresh project is green at once: its `make ci` runs for real, on real servers."""
 
 import os
+import re
 import subprocess
 
 import pytest
-from options import QUESTIONS, REDIS_STATES, choices, combinations
+from options import QUESTIONS, REDIS_STATES, combinations
 
 pytestmark = pytest.mark.slow
 DEFAULT = QUESTIONS["python_version"]["default"]
@@ -64,6 +65,20 @@ def test_a_second_make_ci_installs_nothing(render):
     green(project)
 
     assert "pip sync" not in green(project)
+
+
+def test_a_copy_of_the_example_names_servers_of_ones_own(render):
+    host, guest = render(), render()
+    host.make("setup")
+    with host.services() as variables:
+        text = guest.read(".env.example")
+        for name, value in variables.items():
+            text = re.sub(f"^{name}=.*$", f"{name}={value}", text, flags=re.MULTILINE)
+        (guest / ".env").write_text(text)
+
+        green(guest)
+
+    assert not (guest / ".services" / "postgres").exists()
 
 
 def test_hooks_run_the_projects_own_tools(render):
