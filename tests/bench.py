@@ -52,7 +52,7 @@ def report(what, ours, baseline, limit):
 def compare_generation(folder):
     """Compare a copy of this template with one of an empty one-question template."""
     ours, empty = folder / "ours", folder / "empty"
-    git("clone", "--quiet", TEMPLATE, ours)
+    git("clone", "--quiet", "--no-local", TEMPLATE, ours)  # packed, as from a host
     for name, text in EMPTY.items():
         (empty / name).parent.mkdir(parents=True, exist_ok=True)
         (empty / name).write_text(text)
