@@ -10,6 +10,8 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 COPIER := .tools/copier-$(COPIER_VERSION)/bin/copier
 export DEST
 ARGS ?=
+# The tests want uv on the path; where it is missing, this checkout has fetched it.
+PYTEST := PATH="$$PATH:$(CURDIR)/.tools/bin" .venv/bin/pytest
 
 .PHONY: help
 help: ## List the targets
@@ -34,23 +36,25 @@ $(COPIER): | $(UV)
 	@.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 	  || { echo "Install uv, or connect to the network, then run make again." >&2; exit 1; }
 	@mkdir -p .tools/bin
+	@ln -sf ../uv/bin/uvx .tools/bin/uvx
 	@ln -sf ../uv/bin/uv $@
 
 .PHONY: setup
 setup: .venv/installed ## Install what the tests need into .venv
 
 .venv/installed: requirements-dev.txt | $(UV)
-	$(UV) venv --quiet --clear
-	$(UV) pip sync --quiet --require-hashes requirements-dev.txt
+	rm -rf .venv
+	$(UV) venv --quiet .venv
+	$(UV) pip sync --quiet --python .venv --require-hashes requirements-dev.txt
 	@touch $@
 
 .PHONY: test
 test: setup ## Run every test
-	.venv/bin/pytest --numprocesses auto $(ARGS)
+	$(PYTEST) --numprocesses auto $(ARGS)
 
 .PHONY: test-fast
 test-fast: setup ## Run the tests that need no delivered project to run
-	.venv/bin/pytest --numprocesses auto -m "not slow" $(ARGS)
+	$(PYTEST) --numprocesses auto -m "not slow" $(ARGS)
 
 .PHONY: lint
 lint: setup ## Check the style and format of the tests

@@ -153,7 +153,7 @@ def test_a_worker_runs_tasks(render):
 
 def test_help_lists_every_target(render):
     project = render(**REDIS_STATES["redis-celery-channels"])
-    targets = re.findall(r"^\.PHONY: (\S+)", project.read("Makefile"), re.MULTILINE)
+    targets = re.findall(r"^\.PHONY: (\w\S*)", project.read("Makefile"), re.MULTILINE)
 
     shown = [line.split()[0] for line in project.make("help").stdout.splitlines()]
 
