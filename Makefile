@@ -7,6 +7,12 @@ SHELL := /bin/bash
 UV_VERSION := 0.13.9
 COPIER_VERSION := 9.19.1
 UV := $(or $(shell command -v uv),.tools/bin/uv)
+# Where the home directory cannot be written, uv keeps a Python here, and nothing else.
+ifneq ($(shell test -w "$${HOME-}" && echo writable),writable)
+UV_NO_CACHE := 1
+UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.tools/python
+export UV_NO_CACHE UV_PYTHON_INSTALL_DIR
+endif
 COPIER := .tools/copier-$(COPIER_VERSION)/bin/copier
 export DEST
 ARGS ?=

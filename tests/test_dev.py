@@ -127,6 +127,23 @@ def test_make_dev_speaks_websocket(render):
     assert status == 403
 
 
+def test_a_server_that_hangs_is_reported_in_time(render):
+    project = render(**REDIS_STATES["redis-celery"])
+    project.make("setup")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        begin = time.monotonic()
+        done = project.make(
+            *("manage", "ARGS=healthcheck"), REDIS_URL=url, CELERY_BROKER_URL=url
+        )
+
+    assert time.monotonic() - begin < 15
+    assert "cache: failed: no answer in 3 s" in done.stdout
+    assert "broker: failed" in done.stdout
+    assert "database: ok" in done.stdout
+    assert done.returncode != 0
+
+
 def test_a_worker_runs_tasks(render):
     project = render(**REDIS_STATES["redis-celery"])
     project.make("setup")

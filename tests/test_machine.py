@@ -54,7 +54,7 @@ def sentence(done):
 
 def test_make_ci_needs_python_and_a_network_but_neither_uv_nor_git(render, tools):
     project = without_tests(render(coverage_threshold=0))
-    (tools / "python3").symlink_to(shutil.which("python3"))
+    (tools / "python3").symlink_to(Path(sys.executable).resolve())
     done = project.make("ci", PATH=str(tools))
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
@@ -75,7 +75,7 @@ def test_a_python_without_venv_is_told_so(render, tools):
 
 def test_a_uv_that_cannot_be_downloaded_is_told_and_not_taken_for_one(render, tools):
     project = render()
-    (tools / "python3").symlink_to(shutil.which("python3"))
+    (tools / "python3").symlink_to(Path(sys.executable).resolve())
     no_network = {
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_FIND_LINKS": "",
