@@ -6,6 +6,7 @@ counts is the ratio of the medians.
 
 import os
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -50,20 +51,33 @@ def report(what, ours, baseline, limit):
 
 
 def compare_generation(folder):
-    """Compare a copy of this template with one of an empty one-question template."""
-    ours, empty = folder / "ours", folder / "empty"
+    """Compare a copy of this template with one of an empty one-question template.
+
+    A template of the same files without questions or tags shows what Copier itself costs.
+    """
+    ours, empty, static = folder / "ours", folder / "empty", folder / "static"
     git("clone", "--quiet", "--no-local", TEMPLATE, ours)  # packed, as from a host
-    for name, text in EMPTY.items():
-        (empty / name).parent.mkdir(parents=True, exist_ok=True)
-        (empty / name).write_text(text)
-    git("init", "--quiet", empty)
-    git("-C", empty, "add", "--all")
-    git("-C", empty, "commit", "--quiet", "--message", "Begin")
-    copies = {ours: [], empty: []}
+    for template in (empty, static):
+        for name, text in EMPTY.items():
+            (template / name).parent.mkdir(parents=True, exist_ok=True)
+            (template / name).write_text(text)
+    copy(ours, folder / "project")
+    (folder / "project" / ".copier-answers.yml").unlink()
+    shutil.copytree(folder / "project", static / "template", dirs_exist_ok=True)
+    for template in (empty, static):
+        git("init", "--quiet", template)
+        git("-C", template, "add", "--all", "--force")
+        git("-C", template, "commit", "--quiet", "--message", "Begin")
+    copies = {ours: [], static: [], empty: []}
     for number in range(ROUNDS):
         for template, times in copies.items():
             times.append(seconds(copy, template, folder / f"{template.name}-{number}"))
-    report("copier copy --defaults / an empty template", *copies.values(), 1.5)
+    report(
+        "copier copy --defaults / an empty template", copies[ours], copies[empty], 1.5
+    )
+    report(
+        "the same files, static / an empty template", copies[static], copies[empty], 1.5
+    )
 
 
 def copy(template, destination):
