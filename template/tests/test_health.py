@@ -1,5 +1,6 @@
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -71,6 +72,15 @@ def test_a_check_that_hangs_fails_in_time_and_is_not_started_again(client, monke
         end.set()
 
     assert results == 3 * [{"hanging": "failed: no answer in 0.1 s"}]
+
+
+def test_probes_at_the_same_time_do_not_disturb_each_other(monkeypatch):
+    monkeypatch.setattr(checks, "CHECKS", {"quick": lambda: None})
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda _: checks.run_checks(), range(400)))
+
+    assert results == 400 * [{"quick": "ok"}]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
