@@ -18,7 +18,7 @@ from options import REDIS_STATES, TEMPLATE
 from project import Project
 
 COPIER = Path(sys.prefix, "bin", "copier")
-ROUNDS = 7
+ROUNDS = 5
 EMPTY = {
     "copier.yml": "_subdirectory: template\nname:\n  type: str\n  default: x\n",
     "template/{{ _copier_conf.answers_file }}.jinja": "{{ _copier_answers|to_nice_yaml -}}\n",
