@@ -4,8 +4,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-UV_VERSION := 0.13.9
-COPIER_VERSION := 9.19.1
+UV_VERSION := $(shell sed -n 's/.* uv_version = "\(.*\)".*/\1/p' extensions/pins.jinja)
+COPIER_VERSION := $(shell sed -n 's/.*"copier==\(.*\)".*/\1/p' pyproject.toml)
 UV := $(or $(shell command -v uv),.tools/bin/uv)
 # Where the home directory cannot be written, uv keeps a Python here, and nothing else.
 ifneq ($(shell test -w "$${HOME-}" && echo writable),writable)
