@@ -14,11 +14,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import yaml
 from options import REDIS_STATES, TEMPLATE
 from project import Project
 
 COPIER = Path(sys.prefix, "bin", "copier")
-ROUNDS = 5
+ROUNDS = 9
 EMPTY = {
     "copier.yml": "_subdirectory: template\nname:\n  type: str\n  default: x\n",
     "template/{{ _copier_conf.answers_file }}.jinja": "{{ _copier_answers|to_nice_yaml -}}\n",
@@ -53,31 +54,54 @@ def report(what, ours, baseline, limit):
 def compare_generation(folder):
     """Compare a copy of this template with one of an empty one-question template.
 
-    A template of the same files without questions or tags shows what Copier itself costs.
+    Two more templates show what Copier itself costs: `files` holds the delivered files as they
+    are, `plain` asks our questions too; neither has a tag or a validator.
     """
-    ours, empty, static = folder / "ours", folder / "empty", folder / "static"
-    git("clone", "--quiet", "--no-local", TEMPLATE, ours)  # packed, as from a host
-    for template in (empty, static):
-        for name, text in EMPTY.items():
-            (template / name).parent.mkdir(parents=True, exist_ok=True)
-            (template / name).write_text(text)
-    copy(ours, folder / "project")
+    names = ("empty", "files", "plain", "ours")
+    templates = {name: folder / name for name in names}
+    git("clone", "--quiet", "--no-local", TEMPLATE, templates["ours"])
+    copy(templates["ours"], folder / "project")
+    answers = (folder / "project" / ".copier-answers.yml").read_text()
     (folder / "project" / ".copier-answers.yml").unlink()
-    shutil.copytree(folder / "project", static / "template", dirs_exist_ok=True)
-    for template in (empty, static):
-        git("init", "--quiet", template)
-        git("-C", template, "add", "--all", "--force")
-        git("-C", template, "commit", "--quiet", "--message", "Begin")
-    copies = {ours: [], static: [], empty: []}
+    for name in names[:3]:
+        write_template(templates[name])
+    for name in names[1:3]:
+        shutil.copytree(
+            folder / "project", templates[name] / "template", dirs_exist_ok=True
+        )
+    with Path(templates["plain"], "copier.yml").open("w") as file:
+        yaml.safe_dump(plain_questions(yaml.safe_load(answers)), file, sort_keys=False)
+    for name in names[:3]:
+        git("init", "--quiet", templates[name])
+        git("-C", templates[name], "add", "--all", "--force")
+        git("-C", templates[name], "commit", "--quiet", "--message", "Begin")
+    times = {name: [] for name in names}
     for number in range(ROUNDS):
-        for template, times in copies.items():
-            times.append(seconds(copy, template, folder / f"{template.name}-{number}"))
-    report(
-        "copier copy --defaults / an empty template", copies[ours], copies[empty], 1.5
-    )
-    report(
-        "the same files, static / an empty template", copies[static], copies[empty], 1.5
-    )
+        for name, template in templates.items():
+            times[name].append(seconds(copy, template, folder / f"{name}-{number}"))
+    for name, what in (
+        ("ours", "copier copy --defaults"),
+        ("plain", "the same questions and files, without a tag"),
+        ("files", "the same files, without a tag or question"),
+    ):
+        report(f"{what} / an empty template", times[name], times["empty"], 1.5)
+
+
+def write_template(folder):
+    for name, text in EMPTY.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def plain_questions(answers):
+    """Return a copier.yml with our questions, each with its answer as its plain default."""
+    ours = yaml.safe_load(TEMPLATE.joinpath("copier.yml").read_text())
+    plain = {"_subdirectory": "template"}
+    for name, question in ours.items():
+        if not name.startswith("_"):
+            plain[name] = question | {"default": answers.get(name, False)}
+            plain[name].pop("validator", None)
+    return plain
 
 
 def copy(template, destination):

@@ -65,7 +65,7 @@ def point(dev, answers):
     return tuple(
         {
             "dev": dev,
-            "has_redis": redis,
+            "use_redis": redis,
             "has_worker": redis and answers["use_celery"],
             "has_channels": redis and answers["use_channels"],
             "is_django_lts": answers["django_version"] == "5.2",
@@ -76,7 +76,7 @@ def point(dev, answers):
 
 def guards(points):
     """Yield Jinja conditions from short to long, with the points at which each holds."""
-    names = ["dev", "has_redis", "has_worker", "has_channels", "is_django_lts"]
+    names = ["dev", "use_redis", "has_worker", "has_channels", "is_django_lts"]
     atoms = names + [f"not {name}" for name in names]
     for version in choices("python_version"):
         atoms += [f'python_version == "{version}"', f'python_version != "{version}"']
