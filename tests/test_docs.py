@@ -7,17 +7,21 @@ from options import QUESTIONS, REDIS_STATES, TEMPLATE, choices
 
 PAGES = [TEMPLATE / "README.md", *sorted(TEMPLATE.glob("docs/**/*.md"))]
 
-# The commands of the delivered README that another file runs.
+# The commands of the delivered pages that another file runs.
 ELSEWHERE = {
     "make ci",  # test_generated.py
+    "make newest",  # test_nightly.py
     "make dev",  # test_dev.py, as the next two
     "make manage ARGS=createsuperuser",
     "make worker",
     "make help",
-    "make audit",  # test_workflow_runs.py
+    "make audit",  # test_pipeline_runs.py
     "uvx copier update",  # test_copier.py
 }
-README = (TEMPLATE / "template" / "README.md.jinja").read_text()
+DELIVERED = "".join(
+    (TEMPLATE / "template" / name).read_text()
+    for name in ("README.md.jinja", "docs/pipeline.md.jinja")
+)
 
 
 def commands(text):
@@ -64,8 +68,8 @@ def project(render_for_module):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", sorted(commands(README) - ELSEWHERE))
-def test_a_command_of_the_delivered_readme_works(project, command):
+@pytest.mark.parametrize("command", sorted(commands(DELIVERED) - ELSEWHERE))
+def test_a_command_of_the_delivered_pages_works(project, command):
     if command.startswith("python manage.py"):
         # In production the environment is there; here make brings it.
         command = command.replace("python manage.py ", "make manage ARGS=")

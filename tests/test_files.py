@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from options import EVERY_COMBINATION, REDIS_STATES, TEMPLATE
+from options import EVERY_COMBINATION, REDIS_STATES, TEMPLATE, combinations
+from readers import READERS
 
 ALWAYS = {
     str(path.relative_to(TEMPLATE / "template")).removesuffix(".jinja")
@@ -23,10 +24,12 @@ CHANNELS = {
     "tests/test_consumers.py",
 }
 NO_CHANNELS = {"config/wsgi.py", "tests/test_wsgi.py"}
-OPTIONAL = REDIS | CELERY | CHANNELS | NO_CHANNELS
+PROVIDERS = {name: set(reader.FILES) for name, reader in READERS.items()}
+OPTIONAL = REDIS | CELERY | CHANNELS | NO_CHANNELS | set().union(*PROVIDERS.values())
 
 # What must not be said anywhere in a project that did not choose it.
 TRACES = {
+    **{name: name for name in PROVIDERS},
     "use_redis": r"redis|valkey|cache\b.*backend",
     "use_celery": r"celery|broker|kombu|tasks?\.py|worker\b(?!-class)",
     "use_channels": r"channels|channel_layer|websocket|asgi\b|gunicorn|consumer",
@@ -37,7 +40,7 @@ TRACES = {
     "answers", EVERY_COMBINATION.values(), ids=EVERY_COMBINATION.keys()
 )
 def test_a_project_has_the_files_of_its_answers_and_no_other(rendered, answers):
-    expected = ALWAYS - OPTIONAL
+    expected = ALWAYS - OPTIONAL | PROVIDERS[answers["ci_provider"]]
     if answers["use_redis"]:
         expected |= REDIS
     if answers.get("use_celery"):
@@ -48,20 +51,20 @@ def test_a_project_has_the_files_of_its_answers_and_no_other(rendered, answers):
 
 
 @pytest.mark.parametrize(
-    ("state", "question"),
+    ("answers", "trace"),
     [
-        (state, question)
-        for state, answers in REDIS_STATES.items()
-        for question in TRACES
-        if not answers.get(question)
+        pytest.param(answers, trace, id=f"{name}-{trace}")
+        for name, answers in combinations("ci_provider", "redis").items()
+        for trace in TRACES
+        if not answers.get(trace) and trace != answers["ci_provider"]
     ],
 )
-def test_what_is_not_chosen_leaves_no_trace(rendered, state, question):
-    project = rendered(**REDIS_STATES[state])
+def test_what_is_not_chosen_leaves_no_trace(rendered, answers, trace):
+    project = rendered(**answers)
     for name in project.files() - {".copier-answers.yml"}:
         # Packages bring each other: test_requirements.py compiles the lock files.
         if not name.startswith("requirements"):
-            found = re.search(TRACES[question], project.read(name), re.IGNORECASE)
+            found = re.search(TRACES[trace], project.read(name), re.IGNORECASE)
             assert not found, f"{name}: {found.group()}"
 
 
@@ -75,15 +78,15 @@ def test_versions_agree(rendered, answers):
 
 
 def test_the_readme_is_short(rendered):
-    for answers in REDIS_STATES.values():
+    for answers in combinations("ci_provider", "redis").values():
         assert len(rendered(**answers).read("README.md").splitlines()) < 80
 
 
-def test_the_readme_names_only_targets_that_exist(rendered):
-    for answers in REDIS_STATES.values():
+def test_the_pages_name_only_targets_that_exist(rendered):
+    for answers in combinations("ci_provider", "redis").values():
         project = rendered(**answers)
         targets = set(
             re.findall(r"^([a-z-]+):", project.read("Makefile"), re.MULTILINE)
         )
-        named = set(re.findall(r"\bmake ([a-z-]+)", project.read("README.md")))
-        assert named <= targets
+        text = project.read("README.md") + project.read("docs/pipeline.md")
+        assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.M)) <= targets

@@ -1,200 +1,429 @@
 import re
-from dataclasses import replace
-from urllib.parse import urlsplit
 
+import circleci
+import github
+import gitlab
 import pytest
-from options import REDIS_STATES, choices
-from workflow import WORKFLOW, Job, read_jobs, unpinned
+from options import REDIS_STATES, choices, combinations
+from pipeline import PINNED_IMAGE, PINNED_TOOLS, PIPELINE, expected
+from readers import READERS
 
-# What the pipeline is, whoever runs it, with every option on.
-PIPELINE = {
-    "lint": Job(run=["make lint"]),
-    "test": Job(
-        run=["make check", "make migrate", "make test"],
-        uses=["actions/checkout", "astral-sh/setup-uv", "actions/upload-artifact"],
-        needs=["lint"],
-        services={"postgres": 5432, "redis": 6379},
-        more=[("Publish test and coverage reports", {"if": "always()"})],
-    ),
-    "audit": Job(run=["make audit"], may_fail=True),
-}
-# Around the jobs: when they run, and what they may do unless they say so.
-FRAME = {
-    "name": "CI",
-    "on": {"push": {"branches": ["main"]}, "pull_request": ""},
-    "permissions": {},
-    "concurrency": {
-        "group": "ci-${{ github.event.pull_request.number || github.run_id }}",
-        "cancel-in-progress": "true",
+PROVIDERS = choices("ci_provider")
+COMBINATIONS = combinations("ci_provider", "redis", "dependency_audit")
+FULL = REDIS_STATES["redis-celery-channels"]
+# Around the jobs: when they run, and what they may do unless they say so. A request's run
+# gives way to a newer push; a run of the main branch never does.
+FRAMES = {
+    "github": {
+        github.CHANGE: {
+            "name": "CI",
+            "on": {"push": {"branches": ["main"]}, "pull_request": ""},
+            "permissions": {},
+            "concurrency": {
+                "group": "ci-${{ github.event.pull_request.number || github.run_id }}",
+                "cancel-in-progress": "true",
+            },
+        },
+        github.NIGHTLY: {
+            "name": "Nightly",
+            "on": {"schedule": [{"cron": "23 3 * * *"}], "workflow_dispatch": ""},
+            "permissions": {},
+            "concurrency": {"group": "nightly", "cancel-in-progress": "false"},
+        },
+    },
+    "gitlab": {
+        "workflow": {
+            "rules": [
+                {
+                    "if": '$CI_PIPELINE_SOURCE == "merge_request_event"',
+                    "auto_cancel": {"on_new_commit": "interruptible"},
+                },
+                {
+                    "if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH",
+                    "auto_cancel": {"on_new_commit": "none"},
+                },
+            ]
+        },
+        "stages": ["lint", "test", "audit"],
+        "default": {
+            "image": "ghcr.io/astral-sh/uv:0.13.9-python3.13-trixie",
+            "timeout": "20 minutes",
+            "interruptible": "true",
+            "cache": gitlab.CACHE,
+        },
+        "variables": {
+            "FF_GIT_URLS_WITHOUT_TOKENS": "true",
+            "UV_CACHE_DIR": "$CI_PROJECT_DIR/.cache/uv",
+        },
+    },
+    # CircleCI takes triggers and cancelling from the project's settings: the README.
+    "circleci": {
+        "version": "2.1",
+        "parameters": {
+            "nightly": {
+                "description": "Run the workflow nightly, and no other. The schedule sets this.",
+                "type": "boolean",
+                "default": "false",
+            }
+        },
     },
 }
-FULL = REDIS_STATES["redis-celery-channels"]
 
 
-def expected(*, use_redis, dependency_audit="report", **_):
-    """Return the jobs of the pipeline of a project with these answers."""
-    test, audit = PIPELINE["test"], PIPELINE["audit"]
-    if not use_redis:
-        test = replace(test, services={"postgres": 5432})
-    return PIPELINE | {
-        "test": test,
-        "audit": replace(audit, may_fail=dependency_audit == "report"),
-    }
+def parse(project, provider):
+    return READERS[provider].parse(project)
 
 
-def frame(workflow):
-    return {key: value for key, value in workflow.items() if key != "jobs"}
+def test_there_is_a_reader_for_each_provider():
+    assert list(READERS) == PROVIDERS
 
 
-@pytest.fixture(params=REDIS_STATES.values(), ids=REDIS_STATES)
-def answers(request):
-    return request.param
+@pytest.mark.parametrize("answers", COMBINATIONS.values(), ids=COMBINATIONS)
+def test_each_provider_runs_the_same_pipeline(rendered, answers):
+    reader = READERS[answers["ci_provider"]]
+    pipeline = reader.read(reader.parse(rendered(**answers)))
+    assert pipeline == expected(**answers)
+    for workflow, jobs in pipeline.items():
+        assert list(jobs) == list(PIPELINE[workflow]), "the jobs stand in another order"
 
 
-@pytest.fixture
-def project(rendered, answers):
-    return rendered(**answers)
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_nothing_else_stands_around_the_jobs(rendered, provider):
+    files = parse(rendered(ci_provider=provider), provider)
+    assert READERS[provider].frame(files) == FRAMES[provider]
 
 
-@pytest.fixture
-def workflow(project):
-    return project.yaml(WORKFLOW)
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_only_the_files_of_the_provider_are_delivered(rendered, provider):
+    files = rendered(ci_provider=provider).files()
+    folders = (".github/", ".gitlab", ".circleci/")
+    found = {name for name in files if name.startswith(folders)}
+    assert found == set(READERS[provider].FILES)
 
 
-@pytest.mark.parametrize("audit", choices("dependency_audit"))
-def test_the_workflow_is_the_pipeline(rendered, answers, audit):
-    answers = answers | {"dependency_audit": audit}
-    workflow = rendered(**answers).yaml(WORKFLOW)
-    assert read_jobs(workflow) == expected(**answers)
-    assert frame(workflow) == FRAME
-
-
-def test_the_pipeline_only_calls_make_targets_that_exist(project):
-    commands = [command for job in PIPELINE.values() for command in job.run]
+def test_the_pipeline_only_calls_make_targets_that_exist(rendered):
+    jobs = [job for workflow in PIPELINE.values() for job in workflow.values()]
+    commands = [command for job in jobs for command in job.run]
     called = {re.fullmatch("make ([a-z-]+)", command)[1] for command in commands}
-    assert called <= prerequisites(project).keys()
+    for answers in REDIS_STATES.values():
+        assert called <= prerequisites(rendered(**answers)).keys()
 
 
-def test_make_ci_does_what_the_jobs_lint_and_test_do(project):
-    targets = prerequisites(project)["ci"]
-    assert [f"make {target}" for target in targets] == [
-        *PIPELINE["lint"].run,
-        *PIPELINE["test"].run,
-    ]
+def test_make_ci_does_what_the_jobs_lint_and_test_do(rendered):
+    change = PIPELINE["change"]
+    for answers in REDIS_STATES.values():
+        targets = prerequisites(rendered(**answers))["ci"]
+        assert [f"make {target}" for target in ["wait", *targets]] == [
+            change["test"].run[0],
+            *change["lint"].run,
+            *change["test"].run[1:],
+        ]
 
 
-def test_every_action_is_pinned_to_a_commit_and_names_its_version(project):
-    assert unpinned(project.read(WORKFLOW)) == []
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("version", choices("python_version"))
+def test_every_image_is_pinned(rendered, provider, version):
+    project = rendered(ci_provider=provider, python_version=version, **FULL)
+    images = READERS[provider].images(parse(project, provider))
+    assert images
+    for image in images:
+        assert PINNED_IMAGE.fullmatch(image) or PINNED_TOOLS.fullmatch(image), image
 
 
-def test_every_service_is_pinned_to_a_digest_and_waited_for(workflow):
-    for service in workflow["jobs"]["test"]["services"].values():
-        assert re.fullmatch(r"[a-z]+:[\d.]+@sha256:[0-9a-f]{64}", service["image"])
-        assert "--health-cmd" in service["options"]
+@pytest.mark.parametrize("provider", ["gitlab", "circleci"])
+@pytest.mark.parametrize("version", choices("python_version"))
+def test_the_image_brings_the_projects_python_and_uv(rendered, provider, version):
+    project = rendered(ci_provider=provider, python_version=version)
+    (uv,) = re.findall("^UV_VERSION := (.+)$", project.read("Makefile"), re.M)
+    images = READERS[provider].images(parse(project, provider))
+    tools = {image for image in images if "astral-sh" in image}
+    assert tools == {f"ghcr.io/astral-sh/uv:{uv}-python{version}-trixie"}
 
 
-def test_the_pipeline_and_make_use_the_same_uv(project, workflow):
-    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
-    versions = {
-        step["with"]["version"] for step in steps if "setup-uv@" in step.get("uses", "")
-    }
-    assert versions == set(
-        re.findall("^UV_VERSION := (.+)$", project.read("Makefile"), re.M)
+@pytest.mark.parametrize("name", github.FILES)
+def test_every_action_is_pinned_to_a_commit_and_names_its_version(rendered, name):
+    assert github.unpinned(rendered(**FULL).read(name)) == []
+
+
+@pytest.mark.parametrize("name", github.FILES)
+def test_github_and_make_use_the_same_uv(rendered, name):
+    project = rendered(**FULL)
+    used = re.findall(r"setup-uv@.*\n.*\n +version: (.+)", project.read(name))
+    (uv,) = re.findall("^UV_VERSION := (.+)$", project.read("Makefile"), re.M)
+    assert used
+    assert set(used) == {uv}
+
+
+def test_the_ports_and_the_user_that_go_unsaid_are_the_images(rendered):
+    settings = rendered().read("config/settings/base.py")
+    assert re.findall(r'"POSTGRES_PORT", default=(\d+)', settings) == ["5432"]
+    assert re.findall(r'"POSTGRES_USER", default="(\w+)"', settings) == ["postgres"]
+
+
+@pytest.mark.parametrize("answers", REDIS_STATES.values(), ids=REDIS_STATES)
+def test_every_variable_of_the_pipeline_stands_in_the_example(rendered, answers):
+    known = re.findall("^([A-Z_]+)=", rendered(**answers).read(".env.example"), re.M)
+    assert expected(**answers)["change"]["test"].variables.keys() <= set(known)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_each_job_says_where_to_read_what_to_do_when_it_is_red(rendered, provider):
+    project = rendered(ci_provider=provider)
+    links = re.findall(
+        r"# When red: docs/pipeline\.md#(\w+)\n +(\w+):|"
+        r"# When red: docs/pipeline\.md#(\w+)\n(\w+):",
+        "".join(project.read(name) for name in READERS[provider].FILES),
     )
-
-
-def test_the_tests_find_postgresql_where_the_service_is(project, workflow):
-    job = workflow["jobs"]["test"]
-    service = job["services"]["postgres"]["env"]
-    # The port and the user go unsaid: the settings' defaults are the image's.
-    assert {k: v for k, v in job["env"].items() if k.startswith("POSTGRES_")} == {
-        "POSTGRES_HOST": "127.0.0.1",
-        "POSTGRES_PASSWORD": service["POSTGRES_PASSWORD"],
+    pairs = [tuple(filter(None, link)) for link in links]
+    assert all(anchor == job for anchor, job in pairs)
+    assert {job for _, job in pairs} == {
+        job for jobs in PIPELINE.values() for job in jobs
     }
-    settings = project.read("config/settings/base.py")
-    (port,) = re.findall(r'"POSTGRES_PORT", default=(\d+)', settings)
-    (user,) = re.findall(r'"POSTGRES_USER", default="(\w+)"', settings)
-    assert int(port) == read_jobs(workflow)["test"].services["postgres"]
-    assert user == service.get("POSTGRES_USER", "postgres")
 
 
-def test_the_tests_find_each_database_of_redis_where_the_service_is(answers, workflow):
-    job = workflow["jobs"]["test"]
-    urls = {
-        name: urlsplit(url)
-        for name, url in job["env"].items()
-        if not name.startswith("POSTGRES_")
-    }
-    wanted = {
-        "REDIS_URL": answers["use_redis"],
-        "CELERY_BROKER_URL": answers.get("use_celery"),
-        "CELERY_RESULT_BACKEND": answers.get("use_celery"),
-        "CHANNEL_LAYER_URL": answers.get("use_channels"),
-    }
-    assert urls.keys() == {name for name, needed in wanted.items() if needed}
-    ports = read_jobs(workflow)["test"].services
-    for url in urls.values():
-        assert (url.scheme, url.hostname, url.port) == (
-            "redis",
-            "127.0.0.1",
-            ports["redis"],
-        )
-    assert len({url.path for url in urls.values()}) == len(urls)
+@pytest.mark.parametrize("answers", COMBINATIONS.values(), ids=COMBINATIONS)
+def test_the_documented_table_is_the_pipeline(rendered, answers):
+    text = rendered(**answers).read("docs/pipeline.md")
+    rows = re.findall(r"^\| \[(\w+)\]\(#\1\) \| (.+) \| (.+) \| (.+) \|$", text, re.M)
+    assert [row[0] for row in rows] == ["lint", "test", "audit", "newest"]
+    pipeline = expected(**answers)
+    for name, runs, when, sees in rows:
+        jobs = {flow: jobs[name] for flow, jobs in pipeline.items() if name in jobs}
+        job = next(iter(jobs.values()))
+        assert re.findall("`(.+?)`", runs) == job.run
+        assert ("on every change" in when) == ("change" in jobs)
+        assert ("nightly" in when) == ("nightly" in jobs)
+        assert ("may fail" in when) == job.may_fail
+        assert re.findall(r"after (\w+)", when) == job.needs
+        services = [image.partition(":")[0] for image in job.services]
+        assert re.findall("postgres|redis", sees.lower()) == services
+        assert f"### {name}\n" in text
 
 
-def test_every_variable_of_the_pipeline_stands_in_the_example(project, workflow):
-    known = re.findall("^([A-Z_]+)=", project.read(".env.example"), re.M)
-    assert workflow["jobs"]["test"]["env"].keys() <= set(known)
+# Each damages the parsed files in one way that the comparison must see.
 
 
-# Each damages the parsed workflow in one way that the comparison must see.
+def change(files):
+    return files[github.CHANGE]["jobs"]
+
+
+def gitlab_file(files):
+    return files[gitlab.FILE]
+
+
+def circleci_file(files):
+    return files[circleci.FILE]
+
+
+def with_services(files):
+    return circleci_file(files)["executors"]["python-with-services"]["docker"]
+
+
 DAMAGES = {
-    "no PostgreSQL": lambda jobs: jobs["test"]["services"].pop("postgres"),
-    "no Redis": lambda jobs: jobs["test"]["services"].pop("redis"),
-    "another port": lambda jobs: jobs["test"]["services"]["redis"].update(
-        ports=["6380:6379"]
-    ),
-    "no needs": lambda jobs: jobs["test"].pop("needs"),
-    "no audit": lambda jobs: jobs.pop("audit"),
-    "no timeout": lambda jobs: jobs["lint"].pop("timeout-minutes"),
-    "leave to write": lambda jobs: jobs["lint"]["permissions"].update(contents="write"),
-    "another leave": lambda jobs: jobs["audit"]["permissions"].update(packages="read"),
-    "leave unsaid": lambda jobs: jobs["test"].pop("permissions"),
-    "a secret": lambda jobs: jobs["test"]["env"].update(KEY="${{ secrets.KEY }}"),
-    "the token": lambda jobs: jobs["test"]["env"].update(KEY="${{ github.token }}"),
-    "kept credentials": lambda jobs: jobs["audit"]["steps"][0].pop("with"),
-    "a gate less": lambda jobs: jobs["test"]["steps"].pop(2),
-    "two gates swapped": lambda jobs: jobs["test"]["steps"].insert(
-        2, jobs["test"]["steps"].pop(3)
-    ),
-    "another command": lambda jobs: jobs["lint"]["steps"][2].update(
-        run="make lint || :"
-    ),
-    "another action": lambda jobs: jobs["lint"]["steps"].append({"uses": "a/b@v1"}),
-    "a job that may fail": lambda jobs: jobs["test"].update(
-        {"continue-on-error": "true"}
-    ),
-    "a step that may fail": lambda jobs: jobs["test"]["steps"][4].update(
-        {"continue-on-error": "true"}
-    ),
-    "a job that is skipped": lambda jobs: jobs["lint"].update({"if": "false"}),
-    "reports only of success": lambda jobs: jobs["test"]["steps"][-1].pop("if"),
+    "github": {
+        "no PostgreSQL": lambda f: change(f)["test"]["services"].pop("postgres"),
+        "no Redis": lambda f: change(f)["test"]["services"].pop("redis"),
+        "no health check": lambda f: change(f)["test"]["services"]["redis"].pop(
+            "options"
+        ),
+        "another port": lambda f: change(f)["test"]["services"]["redis"].update(
+            ports=["6380:6379"]
+        ),
+        "another password": lambda f: change(f)["test"]["env"].update(
+            POSTGRES_PASSWORD="other"
+        ),
+        "no needs": lambda f: change(f)["test"].pop("needs"),
+        "no audit": lambda f: change(f).pop("audit"),
+        "no nightly audit": lambda f: f[github.NIGHTLY]["jobs"].pop("audit"),
+        "no timeout": lambda f: change(f)["lint"].pop("timeout-minutes"),
+        "leave to write": lambda f: change(f)["lint"]["permissions"].update(
+            contents="write"
+        ),
+        "another leave": lambda f: change(f)["audit"]["permissions"].update(
+            packages="read"
+        ),
+        "leave unsaid": lambda f: change(f)["test"].pop("permissions"),
+        "a secret": lambda f: change(f)["test"]["env"].update(KEY="${{ secrets.KEY }}"),
+        "the token": lambda f: change(f)["test"]["env"].update(
+            KEY="${{ github.token }}"
+        ),
+        "kept credentials": lambda f: change(f)["audit"]["steps"][0].pop("with"),
+        "no cache": lambda f: change(f)["test"]["steps"][1]["with"].pop(
+            "cache-dependency-glob"
+        ),
+        "a gate less": lambda f: change(f)["test"]["steps"].pop(3),
+        "two gates swapped": lambda f: change(f)["test"]["steps"].insert(
+            2, change(f)["test"]["steps"].pop(3)
+        ),
+        "another command": lambda f: change(f)["lint"]["steps"][2].update(
+            run="make lint || :"
+        ),
+        "another action": lambda f: change(f)["lint"]["steps"].append(
+            {"uses": "a/b@v1"}
+        ),
+        "a job that may fail": lambda f: change(f)["test"].update(
+            {"continue-on-error": "true"}
+        ),
+        "a step that may fail": lambda f: change(f)["test"]["steps"][4].update(
+            {"continue-on-error": "true"}
+        ),
+        "a job that is skipped": lambda f: change(f)["lint"].update({"if": "false"}),
+        "reports only of success": lambda f: change(f)["test"]["steps"][-1].pop("if"),
+        "reports kept for ever": lambda f: change(f)["test"]["steps"][-1]["with"].pop(
+            "retention-days"
+        ),
+    },
+    "gitlab": {
+        "no PostgreSQL": lambda f: gitlab_file(f)[".with-services"]["services"].pop(0),
+        "no Redis": lambda f: gitlab_file(f)[".with-services"]["services"].pop(1),
+        "another alias": lambda f: gitlab_file(f)[".with-services"]["services"][
+            1
+        ].update(alias="valkey"),
+        "a service with its own password": lambda f: gitlab_file(f)[".with-services"][
+            "services"
+        ][0].update(variables={"POSTGRES_PASSWORD": "other"}),
+        "test beside lint": lambda f: gitlab_file(f)["test"].update(stage="lint"),
+        "test that waits for nothing": lambda f: gitlab_file(f)["test"].update(
+            needs=[]
+        ),
+        "audit after the rest": lambda f: gitlab_file(f)["audit"].pop("needs"),
+        "no audit": lambda f: gitlab_file(f).pop("audit"),
+        "no nightly audit": lambda f: gitlab_file(f)["audit"]["rules"].pop(0),
+        "a nightly audit that may fail": lambda f: gitlab_file(f)["audit"]["rules"][
+            0
+        ].update(allow_failure="true"),
+        "no timeout": lambda f: gitlab_file(f)["default"].pop("timeout"),
+        "a token of its own": lambda f: gitlab_file(f)["test"].update(
+            id_tokens={"T": {"aud": "x"}}
+        ),
+        "a secret": lambda f: gitlab_file(f)["test"].update(secrets={"S": {}}),
+        "an environment": lambda f: gitlab_file(f)["test"].update(environment="x"),
+        "kept credentials": lambda f: gitlab_file(f)["variables"].pop(
+            "FF_GIT_URLS_WITHOUT_TOKENS"
+        ),
+        "no cache": lambda f: gitlab_file(f)["default"].pop("cache"),
+        "another cache": lambda f: gitlab_file(f)["lint"].update(
+            cache={"key": "one-for-all"}
+        ),
+        "a gate less": lambda f: gitlab_file(f)["test"]["script"].pop(1),
+        "another command": lambda f: gitlab_file(f)["lint"].update(
+            script=["make lint || :"]
+        ),
+        "a script before": lambda f: gitlab_file(f)["default"].update(
+            before_script=["id"]
+        ),
+        "a job that may fail": lambda f: gitlab_file(f)["test"].update(
+            allow_failure="true"
+        ),
+        "a rule that may fail": lambda f: gitlab_file(f)[".on-change"]["rules"][
+            0
+        ].update(allow_failure="true"),
+        "a job that waits for a person": lambda f: gitlab_file(f)["lint"].update(
+            when="manual"
+        ),
+        "lint at night": lambda f: gitlab_file(f)["lint"].pop("extends"),
+        "reports only of success": lambda f: gitlab_file(f)[".with-services"][
+            "artifacts"
+        ].pop("when"),
+        "reports kept for ever": lambda f: gitlab_file(f)[".with-services"][
+            "artifacts"
+        ].pop("expire_in"),
+        "no coverage": lambda f: gitlab_file(f)[".with-services"].pop("coverage"),
+    },
+    "circleci": {
+        "no PostgreSQL": lambda f: with_services(f).pop(1),
+        "no Redis": lambda f: with_services(f).pop(2),
+        "another port": lambda f: with_services(f)[0]["environment"].update(
+            REDIS_URL="redis://127.0.0.1:6380/0"
+        ),
+        "another password": lambda f: with_services(f)[1]["environment"].update(
+            POSTGRES_PASSWORD="other"
+        ),
+        "no needs": lambda f: circleci_file(f)["workflows"]["ci"]["jobs"][1][
+            "test"
+        ].pop("requires"),
+        "no audit": lambda f: circleci_file(f)["workflows"].pop("audit"),
+        "no nightly audit": lambda f: circleci_file(f)["workflows"]["nightly"][
+            "jobs"
+        ].pop(0),
+        "an audit that must pass": lambda f: circleci_file(f)["workflows"]["ci"][
+            "jobs"
+        ].append(circleci_file(f)["workflows"].pop("audit")["jobs"][0]),
+        "nightly at every push": lambda f: circleci_file(f)["workflows"][
+            "nightly"
+        ].update(when="not pipeline.parameters.nightly"),
+        "no timeout": lambda f: circleci_file(f)["commands"]["make"]["steps"][0][
+            "run"
+        ].pop("no_output_timeout"),
+        "a context": lambda f: circleci_file(f)["workflows"]["ci"]["jobs"][1][
+            "test"
+        ].update(context="production"),
+        "a filter": lambda f: circleci_file(f)["workflows"]["ci"]["jobs"][1][
+            "test"
+        ].update(filters="false"),
+        "no checkout": lambda f: circleci_file(f)["commands"]["begin"]["steps"].pop(0),
+        "no cache": lambda f: circleci_file(f)["commands"]["begin"]["steps"].pop(1),
+        "another cache": lambda f: circleci_file(f)["jobs"]["lint"]["steps"][2][
+            "save_cache"
+        ].update(key="one-for-all"),
+        "a gate less": lambda f: circleci_file(f)["jobs"]["test"]["steps"].pop(2),
+        "another command": lambda f: circleci_file(f)["jobs"]["lint"]["steps"].append(
+            {"run": {"command": "id", "no_output_timeout": "5m"}}
+        ),
+        "a step that hides failure": lambda f: circleci_file(f)["commands"]["make"][
+            "steps"
+        ][0]["run"].update(command="make << parameters.target >> || true"),
+        "a step in the background": lambda f: circleci_file(f)["commands"]["make"][
+            "steps"
+        ][0]["run"].update(background="true"),
+        "a job with its own variables": lambda f: circleci_file(f)["jobs"][
+            "test"
+        ].update(environment={"KEY": "x"}),
+        "no results": lambda f: circleci_file(f)["commands"]["publish"]["steps"].pop(0),
+        "no reports": lambda f: circleci_file(f)["commands"]["publish"]["steps"].pop(1),
+    },
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_damage_to_a_job_is_seen(rendered, damage):
-    workflow = rendered(**FULL).yaml(WORKFLOW)
-    assert read_jobs(workflow) == expected(**FULL)
-    damage(workflow["jobs"])
-    assert read_jobs(workflow) != expected(**FULL)
+@pytest.mark.parametrize(
+    ("provider", "damage"),
+    [
+        pytest.param(provider, damage, id=f"{provider}-{name}")
+        for provider, damages in DAMAGES.items()
+        for name, damage in damages.items()
+    ],
+)
+def test_damage_to_a_job_is_seen(rendered, provider, damage):
+    answers = FULL | {"ci_provider": provider}
+    reader = READERS[provider]
+    files = reader.parse(rendered(**answers))
+    assert reader.read(files) == expected(**answers)
+    damage(files)
+    assert reader.read(files) != expected(**answers)
 
 
-@pytest.mark.parametrize("key", FRAME)
-def test_damage_around_the_jobs_is_seen(rendered, key):
-    workflow = rendered(**FULL).yaml(WORKFLOW)
-    del workflow[key]
-    assert frame(workflow) != FRAME
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_damage_around_the_jobs_is_seen(rendered, provider):
+    reader = READERS[provider]
+    frame = reader.frame(parse(rendered(ci_provider=provider), provider))
+    for key in frame:
+        assert {k: v for k, v in frame.items() if k != key} != FRAMES[provider]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "postgres:18",
+        "postgres@sha256:" + 64 * "a",
+        "redis:8.10.2@sha256:" + 63 * "a",
+        "ghcr.io/astral-sh/uv:latest",
+        "ghcr.io/astral-sh/uv:0.13-python3.13-trixie",
+        "cimg/python:3.13",
+    ],
+)
+def test_damage_to_the_pin_of_an_image_is_seen(image):
+    assert not PINNED_IMAGE.fullmatch(image)
+    assert not PINNED_TOOLS.fullmatch(image)
 
 
 @pytest.mark.parametrize(
@@ -206,11 +435,11 @@ def test_damage_around_the_jobs_is_seen(rendered, key):
         (r"@[0-9a-f]{40} # ", "@"),
     ],
 )
-def test_damage_to_a_pin_is_seen(rendered, old, new):
-    text = rendered(**FULL).read(WORKFLOW)
-    assert not unpinned(text)
+def test_damage_to_the_pin_of_an_action_is_seen(rendered, old, new):
+    text = rendered(**FULL).read(github.CHANGE)
+    assert not github.unpinned(text)
     uses = re.search("uses: .*", text)[0]
-    assert unpinned(text.replace(uses, re.sub(old, new, uses, count=1)))
+    assert github.unpinned(text.replace(uses, re.sub(old, new, uses, count=1)))
 
 
 def prerequisites(project):

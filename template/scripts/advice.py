@@ -1,0 +1,40 @@
+"""Say what makes the tests slow. This is advice: it finds fault with nothing."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+MIGRATIONS = 30  # More in one app are worth squashing.
+TESTS = 10  # So many of the slowest are named.
+NO_REPORT = (FileNotFoundError, ElementTree.ParseError)
+
+
+def main():
+    for folder in sorted(Path("apps").glob("*/migrations")):
+        advise_to_squash(folder.parent.name, folder)
+    try:
+        report = ElementTree.parse("reports/junit.xml")
+    except NO_REPORT:
+        print("Run make test first to see the slowest tests.")
+        return
+    print("The slowest tests of the last make test:")
+    tests = sorted(report.iter("testcase"), key=seconds, reverse=True)
+    for test in tests[:TESTS]:
+        print(f"{seconds(test):8.3f} s  {test.get('classname')}.{test.get('name')}")
+
+
+def advise_to_squash(app, folder):
+    names = sorted(
+        path.stem for path in folder.glob("*.py") if re.match(r"\d+_", path.stem)
+    )
+    if len(names) > MIGRATIONS:
+        print(f"{app} has {len(names)} migrations, which every test run applies. Try:")
+        print(f'  make manage ARGS="squashmigrations {app} {names[-1]}"')
+
+
+def seconds(test):
+    return float(test.get("time", 0))
+
+
+if __name__ == "__main__":
+    main()

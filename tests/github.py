@@ -1,0 +1,114 @@
+"""Read GitHub's workflows as the pipeline that tests/pipeline.py defines."""
+
+import re
+
+from pipeline import Job, lead, unknown, without_digest
+
+CHANGE, NIGHTLY = ".github/workflows/ci.yml", ".github/workflows/nightly.yml"
+FILES = [CHANGE, NIGHTLY]
+JOB_KEYS = {"name", "runs-on", "timeout-minutes", "needs", "permissions", "services"}
+JOB_KEYS |= {"env", "steps", "continue-on-error"}
+PUBLISH = {"name": "reports", "path": "reports", "retention-days": "14"}
+SECRET = re.compile(r"\bsecrets\b[.\w]*|\bgithub\.token\b")
+PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*")
+
+
+def parse(project):
+    """Return the parsed files of a project, by name."""
+    return {name: project.yaml(name) for name in FILES}
+
+
+def read(files):
+    """Return the jobs of each workflow, from the parsed files."""
+    return {
+        workflow: {
+            name: read_job(name, job) for name, job in files[file]["jobs"].items()
+        }
+        for workflow, file in (("change", CHANGE), ("nightly", NIGHTLY))
+    }
+
+
+def frame(files):
+    """Return what stands around the jobs."""
+    return {
+        name: {key: value for key, value in file.items() if key != "jobs"}
+        for name, file in files.items()
+    }
+
+
+def read_job(name, job):
+    services = job.get("services", {})
+    listening = {
+        ("127.0.0.1", published_port(service)): without_digest(service["image"])
+        for service in services.values()
+    }
+    password = services.get("postgres", {}).get("env", {}).get("POSTGRES_PASSWORD")
+    needs = job.get("needs", [])
+    read = Job(
+        run=[step["run"] for step in job["steps"] if "run" in step],
+        needs=[needs] if isinstance(needs, str) else needs,
+        services=list(listening.values()),
+        variables=lead(job.get("env", {}), listening, password),
+        may_fail=job.get("continue-on-error") == "true",
+        has_timeout="timeout-minutes" in job,
+        is_cached=False,
+        may_write=job.get("permissions") != {"contents": "read"},
+        keeps_credentials=True,
+        secrets=SECRET.findall(str(job)),
+        more=unknown(job, JOB_KEYS),
+    )
+    if job["name"] != name:
+        read.more.append(job["name"])
+    for service in services.values():
+        read.more += unknown(service, {"image", "env", "options", "ports"})
+        if "--health-cmd" not in service.get("options", ""):
+            read.more.append("a service without a health check")
+    for step in job["steps"]:
+        read_step(step, read)
+    return read
+
+
+def read_step(step, read):
+    """Take a step into the job; only three actions are known."""
+    action, options = step.get("uses", "").partition("@")[0], step.get("with", {})
+    known = {"name", "uses", "with"} if action else {"name", "run"}
+    if action == "actions/checkout":
+        read.keeps_credentials = options.get("persist-credentials") != "false"
+        read.more += unknown(options, {"persist-credentials"})
+    elif action == "astral-sh/setup-uv":
+        pins = options.get("cache-dependency-glob") == "requirements-dev.txt"
+        read.is_cached = pins and "enable-cache" not in options
+        read.more += unknown(
+            options, {"version", "cache-dependency-glob", "enable-cache"}
+        )
+    elif action == "actions/upload-artifact" and step.get("if") == "always()":
+        known |= {"if"}
+        read.publishes.append("reports" if options == PUBLISH else options)
+    elif action:
+        read.more.append(action)
+    read.more += unknown(step, known)
+
+
+def published_port(service):
+    """Return where the only port of a service is to be found on 127.0.0.1."""
+    (port,) = service["ports"]
+    return int(port.partition(":")[0])
+
+
+def unpinned(text):
+    """Return the actions that a workflow does not pin to a commit, with its version."""
+    return [
+        uses
+        for uses in re.findall(r"\buses: *(.*)", text)
+        if not PINNED.fullmatch(uses)
+    ]
+
+
+def images(files):
+    """Return every image that the jobs run or start."""
+    return [
+        service["image"]
+        for file in files.values()
+        for job in file["jobs"].values()
+        for service in job.get("services", {}).values()
+    ]

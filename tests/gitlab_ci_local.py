@@ -1,0 +1,71 @@
+"""Run a project's own GitLab pipeline on this machine, without Docker and without GitLab.
+
+gitlab-ci-local runs each job in a copy of the project, in a shell instead of its image.
+Stand-ins replace the programs that it wants besides. The sandbox serves the services at
+their own host names, each at an address of its own.
+"""
+
+import os
+import re
+import subprocess
+
+import gitlab
+from node import NODE, node_modules
+from options import TEMPLATE
+from sandbox import PORTS, Run, Sandbox, Service, job_environment, united
+
+PROGRAM = "gitlab-ci-local/dist/index.js"
+SPEC = "gitlab-ci-local@4.75.1"
+STAND_INS = TEMPLATE / "tests" / "commands"
+SOURCES = {"change": "push", "nightly": "schedule"}
+STATE = ".gitlab-ci-local"
+ENDED = re.compile(r"^ (PASS|WARN|FAIL)  +(\S+)", re.MULTILINE)
+
+
+def run_gitlab(project, sandbox: Sandbox, workflow="change", jobs=()):
+    """Run the pipeline of a project that is committed, as for its main branch."""
+    checkout = sandbox.scratch / "checkout"
+    subprocess.run(["git", "clone", "--quiet", project.path, checkout], check=True)
+    environment = job_environment(sandbox.scratch, NO_COLOR="1")
+    environment["PATH"] = os.pathsep.join([str(STAND_INS), environment["PATH"]])
+    command = [NODE, node_modules(SPEC) / PROGRAM, "--force-shell-executor"]
+    command += ["--shell-isolation", "--no-artifacts-to-source"]
+    command += [f"--variable=CI_PIPELINE_SOURCE={SOURCES[workflow]}"]
+    command += ["--ignore-predefined-vars=CI_PIPELINE_SOURCE"]
+    # A job would find an empty cache in the place that the file names.
+    command += [f"--variable=UV_CACHE_DIR={environment['UV_CACHE_DIR']}"]
+    command += ["--needs", *jobs] if jobs else []
+    file = gitlab.parse(project)
+    services = read_services(file[gitlab.FILE])
+    done = sandbox.run(command, checkout, environment, services)
+    ended = {job: word for word, job in ENDED.findall(done.stdout)}
+    assert ended, done.stdout
+    assert "Fatal" not in done.stdout, done.stdout
+    names = gitlab.read(file)[workflow]
+    assert ended.keys() <= names.keys(), done.stdout
+    outcomes = {"PASS": "success", "WARN": "failure", "FAIL": "failure"}
+    return Run(
+        passed=done.returncode == 0,
+        results={name: outcomes.get(ended.get(name), "skipped") for name in names},
+        logs={
+            name: (checkout / STATE / "output" / f"{name}.log").read_text()
+            for name in ended
+        },
+        told=sandbox.told(),
+        artifacts=checkout / STATE / "artifacts",
+    )
+
+
+def read_services(file):
+    """Return the services of the jobs by host name; they get the jobs' variables, too."""
+    found = []
+    for name, job in file.items():
+        if name in gitlab.GLOBAL or name.startswith("."):
+            continue
+        job = gitlab.extend(job, file)
+        for number, service in enumerate(job.get("services", []), start=2):
+            variables = file.get("variables", {}) | job.get("variables", {})
+            variables |= service.get("variables", {})
+            place = (f"127.0.0.{number}", variables, service["alias"])
+            found.append((service["alias"], Service(service["name"], *place)))
+    return united(found)
