@@ -4,6 +4,7 @@ Seconds depend on the machine, so what is compared runs side by side, in turns, 
 counts is the ratio of the medians.
 """
 
+import itertools
 import os
 import shlex
 import shutil
@@ -16,10 +17,12 @@ from pathlib import Path
 
 import yaml
 from options import REDIS_STATES, TEMPLATE
+from pipeline import PIPELINE
 from project import Project
 
 COPIER = Path(sys.prefix, "bin", "copier")
 ROUNDS = 9
+PIPELINE_ROUNDS = 3
 EMPTY = {
     "copier.yml": "_subdirectory: template\nname:\n  type: str\n  default: x\n",
     "template/{{ _copier_conf.answers_file }}.jinja": "{{ _copier_answers|to_nice_yaml -}}\n",
@@ -32,6 +35,7 @@ def main():
         compare_generation(Path(folder))
         for state in ("none", "redis-celery-channels"):
             compare_ci(Path(folder), state)
+            compare_pipeline(Path(folder), state)
 
 
 def seconds(function, *arguments):
@@ -134,6 +138,42 @@ def compare_ci(folder, state):
             whole.append(seconds(green, project, "ci"))
             parts.append(sum(seconds(*tool) for tool in tools(project, variables)))
     report(f"{state}: make ci / its tools by hand", whole, parts, 1.3)
+
+
+def compare_pipeline(folder, state):
+    """Compare the critical path of the pipeline with one job that installs with plain pip.
+
+    Both begin with a fresh checkout, running servers, and a cache of what they download.
+    """
+    host = Project(folder / state)
+    host.commit()
+    checkouts, paths, baselines = itertools.count(), [], []
+    with host.services() as variables:
+
+        def checkout():
+            project = Project(folder / f"{state}-{next(checkouts)}")
+            git("clone", "--quiet", host.path, project.path)
+            return project
+
+        def path():
+            for job in ("lint", "test"):  # one after the other; audit runs beside them
+                project = checkout()
+                for command in PIPELINE["change"][job].run:
+                    run(project, command, variables)
+
+        def baseline():
+            project = checkout()
+            run(project, f"{sys.executable} -m venv .venv", {})
+            pins = "--require-hashes --requirement requirements-dev.txt"
+            run(project, f".venv/bin/pip install --quiet {pins}", {})
+            for tool in tools(project, variables):
+                tool[0](*tool[1:])
+
+        path()
+        for _ in range(PIPELINE_ROUNDS):
+            paths.append(seconds(path))
+            baselines.append(seconds(baseline))
+    report(f"{state}: critical path / one job with plain pip", paths, baselines, 0.5)
 
 
 def green(project, target):

