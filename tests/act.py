@@ -14,7 +14,7 @@ import yaml
 from github import published_port
 from options import TEMPLATE
 from project import Project
-from sandbox import UV, Run, Service, job_environment, united
+from sandbox import UV, Run, Service, united
 
 ACT = Path(sys.executable).with_name("act")
 STAND_INS = TEMPLATE / "tests" / "actions"
@@ -39,8 +39,7 @@ def run_github(project: Project, sandbox, workflow="change", jobs=()):
     ]
     command += [f"--local-repository={stand_in}" for stand_in in stand_ins(workflow)]
     command += [f"--job={job}" for job in jobs]
-    environment = job_environment(
-        sandbox.scratch,
+    environment = sandbox.environment(
         STAND_IN_UV=str(UV.parent),
         STAND_IN_ARTIFACTS=str(sandbox.scratch / "artifacts"),
     )

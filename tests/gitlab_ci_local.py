@@ -12,7 +12,7 @@ import subprocess
 import gitlab
 from node import GITLAB_CI_LOCAL, NODE, node_modules
 from options import TEMPLATE
-from sandbox import PORTS, Run, Sandbox, Service, job_environment, united
+from sandbox import Run, Sandbox, Service, united
 
 PROGRAM = "gitlab-ci-local/dist/index.js"
 STAND_INS = TEMPLATE / "tests" / "commands"
@@ -25,7 +25,7 @@ def run_gitlab(project, sandbox: Sandbox, workflow="change", jobs=()):
     """Run the pipeline of a project that is committed, as for its main branch."""
     checkout = sandbox.scratch / "checkout"
     subprocess.run(["git", "clone", "--quiet", project.path, checkout], check=True)
-    environment = job_environment(sandbox.scratch, NO_COLOR="1")
+    environment = sandbox.environment(NO_COLOR="1")
     environment["PATH"] = os.pathsep.join([str(STAND_INS), environment["PATH"]])
     command = [NODE, node_modules(GITLAB_CI_LOCAL) / PROGRAM, "--force-shell-executor"]
     command += ["--shell-isolation", "--no-artifacts-to-source"]

@@ -16,7 +16,7 @@ import struct
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from options import TEMPLATE
@@ -70,7 +70,25 @@ class Sandbox:
 
     scratch: Path
     programs: Path
-    without: tuple = ()  # services that shall not run
+    without: tuple = ()  # the services that are gone
+    variables: dict = field(default_factory=dict)  # more of them for every job
+
+    def environment(self, **variables):
+        """Return what a job finds: no settings of the user's, but what uv has downloaded."""
+        for folder in ("home", "tmp"):
+            (self.scratch / folder).mkdir()
+        return clean_environment(
+            HOME=str(self.scratch / "home"),
+            TMPDIR=str(self.scratch / "tmp"),
+            UV_CACHE_DIR=ask_uv("cache", "dir"),
+            UV_PYTHON_INSTALL_DIR=ask_uv("python", "dir"),
+            UV_OFFLINE="1",
+            # act gives the steps a terminal, pipelines none: nothing may wait for a key.
+            PAGER="cat",
+            TERM="dumb",
+            **variables,
+            **self.variables,
+        )
 
     def run(self, command, folder, environment, services, timeout=300):
         """Run the command with the services; return its exit code and all it printed."""
@@ -80,11 +98,8 @@ class Sandbox:
             "command": [str(word) for word in command],
             "programs": str(self.programs),
             "scratch": str(self.scratch),
-            "services": {
-                name: asdict(service)
-                for name, service in services.items()
-                if name not in self.without
-            },
+            "services": {name: asdict(it) for name, it in services.items()},
+            "without": self.without,
         }
         (self.scratch / "spec.json").write_text(json.dumps(spec))
         return subprocess.run(
@@ -111,21 +126,6 @@ def united(services):
     for name, service in services:
         assert found.setdefault(name, service) == service, f"two services named {name}"
     return found
-
-
-def job_environment(scratch, **variables):
-    """Return what a job finds: no settings of the user's, but what uv has downloaded."""
-    (scratch / "home").mkdir()
-    return clean_environment(
-        HOME=str(scratch / "home"),
-        UV_CACHE_DIR=ask_uv("cache", "dir"),
-        UV_PYTHON_INSTALL_DIR=ask_uv("python", "dir"),
-        UV_OFFLINE="1",
-        # act gives the steps a terminal, pipelines none: nothing may wait for a key.
-        PAGER="cat",
-        TERM="dumb",
-        **variables,
-    )
 
 
 def ask_uv(*question):
@@ -155,10 +155,11 @@ def main():
     hosts += [f"{service.address} {service.host}" for service in services.values()]
     (scratch / "hosts").write_text("\n".join(hosts) + "\n")
     subprocess.run(["mount", "--bind", scratch / "hosts", "/etc/hosts"], check=True)
-    for name, service in services.items():
+    running = {name: services[name] for name in services.keys() - set(spec["without"])}
+    for name, service in running.items():
         SERVERS[service.kind](service, programs, scratch / name)
     done = subprocess.run(spec["command"])
-    for name, service in services.items():
+    for name, service in running.items():
         if service.kind == "redis":
             (scratch / name / "told").write_text(ask_valkey(service))
     # The kernel ends what still runs: this is process 1 of its namespace.

@@ -1,0 +1,234 @@
+"""Each provider's own file is run here, on real servers at the addresses that it names."""
+
+import itertools
+import os
+import shutil
+import subprocess
+
+import pytest
+import sandbox
+from act import run_github
+from circleci_runner import run_circleci
+from gitlab_ci_local import run_gitlab
+from options import REDIS_STATES, choices
+from project import Project
+from sandbox import UV, Sandbox
+
+pytestmark = pytest.mark.slow
+RUNNERS = {"github": run_github, "gitlab": run_gitlab, "circleci": run_circleci}
+PYTHON = "3.13"  # of the test environment, so it is there
+NONE, FULL = REDIS_STATES["none"], REDIS_STATES["redis-celery-channels"]
+MIGRATION = """\
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("users", "0001_initial")]
+    operations = [{}]
+"""
+of_every_provider = pytest.mark.parametrize("provider", choices("ci_provider"))
+
+
+def require_sandbox():
+    """Skip the test where no sandbox can run. In a pipeline that is an error."""
+    if reason := sandbox.reason_against():
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up(f"the pipelines need Linux and its namespaces: {reason}")
+
+
+@pytest.fixture(scope="session")
+def programs(rendered, tmp_path_factory):
+    """Install the servers that a project has for its development, at its versions.
+
+    And fill uv's cache: in the sandbox, where is no network, jobs install from it alone.
+    """
+    require_sandbox()
+    pins = rendered(**FULL) / "requirements-dev.txt"
+    folder = tmp_path_factory.mktemp("programs")
+    uv = [UV, "pip", "install", "--quiet", "--python", PYTHON]
+    subprocess.run(
+        [*uv, "--target", folder / "all", "--require-hashes", "-r", pins], check=True
+    )
+    return folder / "all"
+
+
+@pytest.fixture
+def project(rendered, tmp_path):
+    """Return a function that copies a rendered project, for the test to change."""
+
+    def project(**answers):
+        shared = rendered(python_version=PYTHON, **answers).path
+        return Project(shutil.copytree(shared, tmp_path / "project"))
+
+    return project
+
+
+@pytest.fixture
+def run(programs, tmp_path):
+    """Return a function that runs the pipeline of a project as its provider would."""
+    numbers = itertools.count()
+
+    def run(provider, project, without=(), **options):
+        project.commit()
+        scratch = tmp_path / f"run-{next(numbers)}"
+        scratch.mkdir()
+        return RUNNERS[provider](
+            project, Sandbox(scratch, programs, without=without), **options
+        )
+
+    return run
+
+
+@of_every_provider
+@pytest.mark.parametrize("answers", [NONE, FULL], ids=["none", "full"])
+def test_a_fresh_project_is_green_on_its_services(project, run, provider, answers):
+    done = run(provider, project(ci_provider=provider, **answers), jobs=["test"])
+
+    assert done.results["lint"] == done.results["test"] == "success", done.logs
+    assert done.passed
+    assert "database=test_my_project" in done.told["postgres"]
+    if answers["use_redis"]:
+        assert ":1:test_cache" in done.told["redis"]
+    reports = {file.name for file in done.artifacts.rglob("*.xml")}
+    assert {"coverage.xml", "junit.xml"} <= reports
+
+
+@of_every_provider
+@pytest.mark.parametrize("answer", choices("dependency_audit"))
+def test_an_audit_that_cannot_run_is_red_and_fails_the_pipeline_if_it_shall(
+    project, run, provider, answer
+):
+    answers = {"ci_provider": provider, "dependency_audit": answer}
+    done = run(provider, project(**answers), jobs=["audit"])
+
+    assert done.results["audit"] == "failure"
+    assert "Max retries exceeded" in done.logs["audit"], done.logs["audit"]
+    assert done.passed == (answer == "report")
+
+
+@of_every_provider
+def test_the_nightly_run_tests_the_newest_packages_and_enforces_the_audit(
+    project, run, provider
+):
+    tried = project(ci_provider=provider)
+    warm = tried.make("newest")  # uv's cache then has the newest packages, too
+    assert warm.returncode == 0, warm.stdout
+    shutil.rmtree(tried / ".cache")
+    done = run(provider, tried, workflow="nightly")
+
+    assert done.results == {"audit": "failure", "newest": "success"}, done.logs
+    assert not done.passed
+    assert "The slowest tests" in done.logs["newest"]
+    assert list(done.artifacts.rglob("newest.txt"))
+
+
+def add_file(name, text):
+    return lambda project: (project / name).write_text(text)
+
+
+def add_line(name, text):
+    def add_line(project):
+        with (project / name).open("a") as file:
+            file.write(text)
+
+    return add_line
+
+
+def add_two_leaves(project):
+    for name in ("0002_one", "0002_two"):
+        add_file(f"apps/users/migrations/{name}.py", MIGRATION.format(""))(project)
+
+
+# What breaks a project; the job that must turn red, and what it says.
+BREAKS = {
+    "bad format": (
+        add_file("apps/users/ugly.py", "x = {  'a':1 }\n"),
+        ("lint", "would reformat"),
+    ),
+    "a lint error": (
+        add_file("apps/users/unused.py", "import os\n"),
+        ("lint", "F401"),
+    ),
+    "an insecure production setting": (
+        lambda project: project.edit(
+            "config/settings/production.py",
+            "SESSION_COOKIE_SECURE = True",
+            "SESSION_COOKIE_SECURE = False",
+        ),
+        ("test", "security.W012"),
+    ),
+    "a model change without migration": (
+        add_line(
+            "apps/users/models.py",
+            '\n    class Meta:\n        verbose_name = "member"\n',
+        ),
+        ("test", "Change Meta options on user"),
+    ),
+    "two leaf migrations": (add_two_leaves, ("test", "makemigrations --merge")),
+    "a broken migration": (
+        add_file(
+            "apps/users/migrations/0002_one.py",
+            MIGRATION.format('migrations.RunSQL("SELECT * FROM nowhere")'),
+        ),
+        ("test", 'relation "nowhere" does not exist'),
+    ),
+    "a failing test": (
+        add_file("tests/test_wrong.py", "def test_wrong():\n    assert 1 == 2\n"),
+        ("test", "1 failed"),
+    ),
+    "coverage below the threshold": (
+        add_file(
+            "apps/users/untested.py",
+            "def untested(x):\n" + "    x += 1\n" * 50 + "    return x\n",
+        ),
+        ("test", "Required test coverage of 90.0% not reached"),
+    ),
+}
+
+
+@of_every_provider
+@pytest.mark.parametrize(("damage", "outcome"), BREAKS.values(), ids=BREAKS)
+def test_what_breaks_a_project_turns_one_job_red(
+    project, run, provider, damage, outcome
+):
+    broken = project(ci_provider=provider)
+    damage(broken)
+    done = run(provider, broken, jobs=["test"])
+
+    job, reason = outcome
+    others = {"lint": "skipped", "test": "success"}
+    expected = {"lint": "success", "test": "failure"}
+    if job == "lint":
+        expected = {"lint": "failure", "test": others["lint"]}
+    assert {name: done.results[name] for name in expected} == expected, done.logs
+    assert reason in done.logs[job], done.logs[job]
+    assert not done.passed
+
+
+@of_every_provider
+@pytest.mark.parametrize(
+    ("service", "name"), [("postgres", "PostgreSQL"), ("redis", "Redis")]
+)
+def test_a_service_that_is_gone_turns_the_job_test_red(
+    project, run, provider, service, name
+):
+    lonely = project(ci_provider=provider, **FULL)
+    lonely.edit("scripts/services.py", "PATIENCE = 60", "PATIENCE = 1")
+    done = run(provider, lonely, without=(service,), jobs=["test"])
+
+    assert (done.results["lint"], done.results["test"]) == ("success", "failure")
+    assert f"{name} at " in done.logs["test"], done.logs["test"]
+    assert "Connection refused" in done.logs["test"], done.logs["test"]
+    assert "make check" not in done.logs["test"].partition("gave no connection")[2]
+
+
+@pytest.mark.parametrize(
+    ("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)]
+)
+def test_a_machine_without_namespaces_skips_a_run_but_fails_it_in_a_pipeline(
+    monkeypatch, ci, outcome
+):
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(outcome, match="there is no unshare"):
+        require_sandbox()
