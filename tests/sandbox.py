@@ -16,7 +16,7 @@ import struct
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from options import TEMPLATE
@@ -71,7 +71,6 @@ class Sandbox:
     scratch: Path
     programs: Path
     without: tuple = ()  # the services that are gone
-    variables: dict = field(default_factory=dict)  # more of them for every job
 
     def environment(self, **variables):
         """Return what a job finds: no settings of the user's, but what uv has downloaded."""
@@ -87,12 +86,11 @@ class Sandbox:
             PAGER="cat",
             TERM="dumb",
             **variables,
-            **self.variables,
         )
 
     def run(self, command, folder, environment, services, timeout=300):
         """Run the command with the services; return its exit code and all it printed."""
-        for name, service in services.items():
+        for name in services:
             (self.scratch / name).mkdir()
         spec = {
             "command": [str(word) for word in command],
