@@ -89,7 +89,7 @@ class Sandbox:
         )
 
     def run(self, command, folder, environment, services, timeout=300):
-        """Run the command with the services; return its exit code and all it printed."""
+        """Run a command with its services; return its exit code and all that it printed."""
         for name in services:
             (self.scratch / name).mkdir()
         spec = {
@@ -140,7 +140,7 @@ def reason_against():
         capture_output=True,
         text=True,
     )
-    return tried.stderr.strip()
+    return (tried.stderr.strip() or "unshare failed") if tried.returncode else ""
 
 
 def main():
