@@ -28,7 +28,7 @@ async def connect(cookie=""):
         },
     )
     await socket.send_input({"type": "websocket.connect"})
-    return socket, await socket.receive_output()
+    return socket, await socket.receive_output(timeout=10)
 
 
 @async_to_sync
@@ -39,7 +39,7 @@ async def receive_notification(cookie, user):
     await notify(user, {"text": "Hello"})
     message = await socket.receive_output(timeout=5)
     await socket.send_input({"type": "websocket.disconnect", "code": 1000})
-    await socket.wait()
+    await socket.wait(timeout=10)
     return json.loads(message["text"])
 
 
@@ -73,7 +73,7 @@ def test_an_open_socket_does_not_fail_the_probe(admin_client, settings):
         await asyncio.sleep(0.2)  # Now the consumer waits for messages.
         results = await asyncio.to_thread(run_checks)
         await socket.send_input({"type": "websocket.disconnect", "code": 1000})
-        await socket.wait()
+        await socket.wait(timeout=10)
         return results
 
     assert probe()["channel_layer"] == "ok"
