@@ -12,12 +12,7 @@ import circleci
 from sandbox import Run, Sandbox, Service
 
 IMAGE_KEYS = {"image", "environment"}
-RUN_KEYS = {"name", "command", "when", "no_output_timeout"}
-WHEN = {
-    "on_success": "[ $failed = 0 ]",
-    "on_fail": "[ $failed != 0 ]",
-    "always": "true",
-}
+RUN_KEYS = {"name", "command", "no_output_timeout"}
 # CircleCI's own shell: https://circleci.com/docs/reference/configuration-reference/
 SHELL = "bash -eo pipefail -c"
 
@@ -123,10 +118,9 @@ def translate(step, body, places, caches):
     folder = shlex.quote(str(places["artifacts"]))
     if step == "run":
         check_keys(body, RUN_KEYS)
-        when = WHEN[body.get("when", "on_success")]
         do = f"echo '$' {shlex.quote(body['command'])}\n"
         do += f"{SHELL} {shlex.quote(body['command'])} || failed=$?"
-        return f"if {when}; then\n{do}\nfi"
+        return f"if [ $failed = 0 ]; then\n{do}\nfi"
     if step == "checkout":
         check_keys(body, set())
         return f"git clone --quiet {shlex.quote(str(places['project']))} . || exit 1"

@@ -203,23 +203,11 @@ def options(item):
     return {} if isinstance(item, str) else item[name(item)] or {}
 
 
-# Each provider's graders, and where a project keeps its pipeline.
-
 GRADERS = {
     "github": [actionlint, zizmor, workflow_parser, github_schema],
     "gitlab": [gitlab_schema, gitlab_ci_local, gitlab_shellcheck],
     "circleci": [circleci_schema, circleci_names, circleci_shellcheck],
 }
-PIPELINES = {
-    "github": ".github/workflows/*",
-    "gitlab": ".gitlab-ci.yml",
-    "circleci": ".circleci/config.yml",
-}
-
-
-def pipeline_files(project, provider):
-    """Return the paths of the pipeline files that a project has for a provider."""
-    return sorted(project.path.glob(PIPELINES[provider]))
 
 
 # Tools ----------------------------------------------------------------

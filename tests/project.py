@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shlex
+import socket
 import subprocess
 import tomllib
 from pathlib import Path
@@ -22,6 +23,13 @@ def clean_environment(**variables):
         if name in KEPT or name.startswith(KEPT_PREFIXES)
     }
     return kept | variables
+
+
+def closed_port():
+    """Return a port of this machine on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 class Project:

@@ -20,10 +20,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from options import TEMPLATE
+from pipeline import PORTS, without_digest
 from project import clean_environment
 
 UV = Path(shutil.which("uv") or TEMPLATE / ".tools/bin/uv")
-PORTS = {"postgres": 5432, "redis": 6379}  # where the images listen
 PATIENCE = 60  # seconds that a server may take to start
 UNSHARE = ["unshare", "--user", "--map-root-user", "--mount", "--net"]
 UNSHARE += ["--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -42,12 +42,12 @@ class Service:
     port: int | None = None
 
     def __post_init__(self):
-        self.port = self.port or PORTS[self.kind]
+        self.port = self.port or PORTS[without_digest(self.image)]
 
     @property
     def kind(self):
         """Return postgres for an image such as docker.io/library/postgres:18@sha256:1."""
-        return self.image.partition("@")[0].partition(":")[0].rpartition("/")[2]
+        return without_digest(self.image).partition(":")[0].rpartition("/")[2]
 
 
 @dataclass

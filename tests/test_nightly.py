@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from options import REDIS_STATES
+from project import closed_port
 
 FULL = REDIS_STATES["redis-celery-channels"]
 PASSWORD = "kept-to-itself"
@@ -52,13 +53,6 @@ def wait(project, seconds, **variables):
     said = [line for line in lines if not line.startswith("make")]
     assert PASSWORD not in done.stdout
     return done.returncode, said, time.monotonic() - begin
-
-
-def closed_port():
-    """Return a port of this machine on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def address(variable, port):
@@ -171,9 +165,9 @@ def test_a_password_that_is_not_encoded_is_not_printed(project, servers, variabl
 
 @pytest.fixture(scope="module")
 def outdated(render_for_module):
-    """A project whose pinned sqlparse is older than pyproject.toml needs."""
+    """A project whose pins are the newest but for sqlparse, which is older."""
     project = give_one_test(render_for_module(coverage_threshold=0))
-    done = project.make("lock", "ARGS=--upgrade-package sqlparse==0.5.3")
+    done = project.make("lock", "ARGS=--upgrade --upgrade-package sqlparse==0.5.3")
     assert "sqlparse==0.5.3" in project.read("requirements-dev.txt"), done.stdout
     # As a night before sqlparse was renewed left them.
     (project / ".cache/newest").mkdir(parents=True)

@@ -1,6 +1,5 @@
 """Each provider's own file is run here, on real servers at the addresses that it names."""
 
-import itertools
 import os
 import shutil
 import subprocess
@@ -8,6 +7,7 @@ import subprocess
 import pytest
 import sandbox
 from act import run_github
+from breaks import BREAKS
 from circleci_runner import run_circleci
 from gitlab_ci_local import run_gitlab
 from options import REDIS_STATES, choices
@@ -18,14 +18,6 @@ pytestmark = pytest.mark.slow
 RUNNERS = {"github": run_github, "gitlab": run_gitlab, "circleci": run_circleci}
 PYTHON = "3.13"  # of the test environment, so it is there
 NONE, FULL = REDIS_STATES["none"], REDIS_STATES["redis-celery-channels"]
-MIGRATION = """\
-from django.db import migrations
-
-
-class Migration(migrations.Migration):
-    dependencies = [("users", "0001_initial")]
-    operations = [{}]
-"""
 of_every_provider = pytest.mark.parametrize("provider", choices("ci_provider"))
 
 
@@ -66,11 +58,10 @@ def project(rendered, tmp_path):
 @pytest.fixture
 def run(programs, tmp_path):
     """Return a function that runs the pipeline of a project as its provider would."""
-    numbers = itertools.count()
 
     def run(provider, project, without=(), **options):
         project.commit()
-        scratch = tmp_path / f"run-{next(numbers)}"
+        scratch = tmp_path / "run"
         scratch.mkdir()
         return RUNNERS[provider](
             project, Sandbox(scratch, programs, without=without), **options
@@ -124,70 +115,6 @@ def test_the_nightly_run_tests_the_newest_packages_and_enforces_the_audit(
     assert not done.passed
     assert "The slowest tests" in done.logs["newest"]
     assert list(done.artifacts.rglob("newest.txt"))
-
-
-def add_file(name, text):
-    return lambda project: (project / name).write_text(text)
-
-
-def add_line(name, text):
-    def add_line(project):
-        with (project / name).open("a") as file:
-            file.write(text)
-
-    return add_line
-
-
-def add_two_leaves(project):
-    for name in ("0002_one", "0002_two"):
-        add_file(f"apps/users/migrations/{name}.py", MIGRATION.format(""))(project)
-
-
-# What breaks a project; the gate that must turn red, and what it says.
-BREAKS = {
-    "bad format": (
-        add_file("apps/users/ugly.py", "x = {  'a':1 }\n"),
-        ("lint", "would reformat"),
-    ),
-    "a lint error": (
-        add_file("apps/users/unused.py", "import os\n"),
-        ("lint", "F401"),
-    ),
-    "an insecure production setting": (
-        lambda project: project.edit(
-            "config/settings/production.py",
-            "SESSION_COOKIE_SECURE = True",
-            "SESSION_COOKIE_SECURE = False",
-        ),
-        ("check", "security.W012"),
-    ),
-    "a model change without migration": (
-        add_line(
-            "apps/users/models.py",
-            '\n    class Meta:\n        verbose_name = "member"\n',
-        ),
-        ("check", "Change Meta options on user"),
-    ),
-    "two leaf migrations": (add_two_leaves, ("check", "makemigrations --merge")),
-    "a broken migration": (
-        add_file(
-            "apps/users/migrations/0002_one.py",
-            MIGRATION.format('migrations.RunSQL("SELECT * FROM nowhere")'),
-        ),
-        ("migrate", 'relation "nowhere" does not exist'),
-    ),
-    "a failing test": (
-        add_file("tests/test_wrong.py", "def test_wrong():\n    assert 1 == 2\n"),
-        ("test", "1 failed"),
-    ),
-    "coverage below the threshold": (
-        add_file(
-            "apps/users/untested.py",
-            "def untested(x):\n" + "    x += 1\n" * 50 + "    return x\n",
-        ),
-        ("test", "Required test coverage of 90.0% not reached"),
-    ),
-}
 
 
 @of_every_provider
