@@ -18,10 +18,10 @@ from sandbox import UV, Run, Service, united
 
 ACT = Path(sys.executable).with_name("act")
 STAND_INS = TEMPLATE / "tests" / "actions"
-EVENTS = {"change": ("ci.yml", "push"), "nightly": ("nightly.yml", "schedule")}
+EVENTS = {"main": ("ci.yml", "push"), "nightly": ("nightly.yml", "schedule")}
 
 
-def run_github(project: Project, sandbox, workflow="change", jobs=()):
+def run_github(project: Project, sandbox, workflow="main", jobs=()):
     """Run a workflow of a project that is committed, as on its main branch."""
     name, event = EVENTS[workflow]
     file = f".github/workflows/{name}"

@@ -158,7 +158,7 @@ def compare_pipeline(folder, state):
         def path():
             for job in ("lint", "test"):  # one after the other; audit runs beside them
                 project = checkout()
-                for command in PIPELINE["change"][job].run:
+                for command in PIPELINE["main"][job].run:
                     run(project, command, variables)
 
         def baseline():

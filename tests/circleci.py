@@ -5,18 +5,45 @@ Keys: https://circleci.com/docs/reference/configuration-reference/
 
 import re
 
-from pipeline import PORTS, POSTGRES, Job, lead, unknown, without_digest
+from pipeline import (
+    PINNED_TOOLS,
+    PORTS,
+    POSTGRES,
+    Job,
+    lead,
+    setup,
+    unknown,
+    without_digest,
+)
 
 FILE = ".circleci/config.yml"
 FILES = [FILE]
 KEY = 'uv-{{ checksum ".python-version" }}-{{ checksum "requirements-dev.txt" }}'
 # The cache is written once; every job begins with it.
 RESTORE = {"key": KEY}
+REPORTS, DIGEST = {"path": "reports"}, {"path": "reports/image.json"}
 SAVE = {"key": KEY, "paths": ["~/.cache/uv"], "when": "always"}
 WHEN = {
-    "not pipeline.parameters.nightly": "change",
-    "pipeline.parameters.nightly": "nightly",
+    "not pipeline.parameters.nightly": {"request", "main"},
+    "pipeline.parameters.nightly": {"nightly"},
 }
+# When the filter of a job holds; a job without one always runs.
+FILTERS = {
+    'pipeline.git.branch != "main"': {"request"},
+    'pipeline.git.branch == "main"': {"main"},
+}
+# CircleCI's machine, which has Docker and make.
+MACHINE = "ubuntu-2404:current"
+# What a job with Docker may do before it calls make.
+SETUP = {
+    r"docker buildx create --driver-opt image=(\S+) --use": "builder",
+    re.escape(
+        'echo "$REGISTRY_PASSWORD" | docker login'
+        ' --username "$REGISTRY_USER" --password-stdin "$REGISTRY"'
+    ): "registry",
+}
+# What the README lets a context hold that make reads.
+CONTEXTS = {"registry": {"IMAGE": "the registry's"}}
 
 
 def parse(project):
@@ -29,7 +56,7 @@ def read(files):
 
     A workflow apart from `ci` and `nightly` may fail: the others do not heed it.
     """
-    file, found = files[FILE], {"change": {}, "nightly": {}}
+    file, found = files[FILE], {"request": {}, "main": {}, "nightly": {}}
     for name, workflow in file["workflows"].items():
         for entry in workflow["jobs"]:
             job, options = (
@@ -38,7 +65,9 @@ def read(files):
             read = read_job(file["jobs"][job], options, file)
             read.may_fail = name not in {"ci", "nightly"}
             read.more += unknown(workflow, {"when", "jobs"})
-            found[WHEN[workflow["when"]]][job] = read
+            flows = WHEN[workflow["when"]]
+            for flow in flows & FILTERS.get(str(options.get("filters")), flows):
+                found[flow][job] = read
     return found
 
 
@@ -49,7 +78,8 @@ def frame(files):
 
 
 def read_job(job, options, file):
-    primary, *services = file["executors"][job["executor"]]["docker"]
+    executor = file["executors"][job["executor"]]
+    primary, *services = executor.get("docker", [{}])
     names = [without_digest(service["image"]) for service in services]
     listening = {("127.0.0.1", PORTS[name]): name for name in names if name in PORTS}
     passwords = {
@@ -58,8 +88,11 @@ def read_job(job, options, file):
     }
     steps = list(expand(job["steps"], file["commands"]))
     runs = [body for step, body in steps if step == "run"]
+    begun, run = setup([body["command"] for body in runs], SETUP)
+    contexts = options.get("context", [])
+    contexts = [contexts] if isinstance(contexts, str) else contexts
     read = Job(
-        run=[body["command"] for body in runs],
+        run=run,
         needs=options.get("requires", []),
         services=names,
         variables=lead(
@@ -68,11 +101,20 @@ def read_job(job, options, file):
         # CircleCI has no limit for a whole job, only for a step that falls silent.
         has_timeout=all("no_output_timeout" in body for body in runs),
         is_cached=("restore_cache", RESTORE) in steps,
+        tools=read_tools(executor, begun),
         publishes=["reports"] if publishes(steps) else [],
-        secrets=[options["context"]] if "context" in options else [],
-        more=unknown(options, {"requires", "context"})
-        + unknown(job, {"executor", "steps"}),
+        may_write=["packages"] if "registry" in begun else [],
+        secrets=contexts,
+        more=unknown(options, {"requires", "context", "filters"})
+        + unknown(job, {"executor", "steps"})
+        + unknown(executor, {"docker", "machine"}),
     )
+    for name in contexts:
+        read.variables |= CONTEXTS.get(name, {})
+    if ("store_artifacts", DIGEST) in steps:
+        read.publishes.append("image")
+    if str(options.get("filters")) not in ("None", *FILTERS):
+        read.more.append(options["filters"])
     for image in (primary, *services):
         read.more += unknown(image, {"image", "environment"})
     if steps[0] != ("checkout", {}):
@@ -80,6 +122,15 @@ def read_job(job, options, file):
     for step, body in steps:
         read.more += unknown_step(step, body)
     return read
+
+
+def read_tools(executor, begun):
+    """Return what a job works with."""
+    if executor == {"machine": {"image": MACHINE}}:
+        return ["docker"] + ["builder"] * ("builder" in begun)
+    images = [it["image"] for it in executor.get("docker", [])]
+    is_uv = bool(images and PINNED_TOOLS.fullmatch(images[0]))
+    return ["uv"] if is_uv else [executor]
 
 
 def expand(steps, commands, arguments=None):
@@ -104,8 +155,7 @@ def fill(value, arguments):
 
 def publishes(steps):
     return all(
-        (step, {"path": "reports"}) in steps
-        for step in ("store_test_results", "store_artifacts")
+        (step, REPORTS) in steps for step in ("store_test_results", "store_artifacts")
     )
 
 
@@ -114,19 +164,19 @@ def unknown_step(step, body):
     if step == "run":
         return unknown(body, {"name", "command", "no_output_timeout"})
     allowed = {
-        "checkout": {},
-        "restore_cache": RESTORE,
-        "save_cache": SAVE,
-        "store_test_results": {"path": "reports"},
-        "store_artifacts": {"path": "reports"},
+        "checkout": [{}],
+        "restore_cache": [RESTORE],
+        "save_cache": [SAVE],
+        "store_test_results": [REPORTS],
+        "store_artifacts": [REPORTS, DIGEST],
     }
-    return [] if step in allowed and body == allowed[step] else [(step, body)]
+    return [] if body in allowed.get(step, []) else [(step, body)]
 
 
 def images(files):
-    """Return every image that the jobs run or start."""
+    """Return every image that the jobs run or start. The machine is CircleCI's own."""
     return [
         image["image"]
         for executor in files[FILE]["executors"].values()
-        for image in executor["docker"]
-    ]
+        for image in executor.get("docker", [])
+    ] + re.findall(r"image=(\S+)", str(files[FILE]["jobs"]))

@@ -17,8 +17,8 @@ RUN_KEYS = {"name", "command", "no_output_timeout"}
 SHELL = "bash -eo pipefail -c"
 
 
-def run_circleci(project, sandbox: Sandbox, workflow="change", jobs=()):
-    """Run the workflows of a change, or of the night, as for the main branch.
+def run_circleci(project, sandbox: Sandbox, workflow="main", jobs=()):
+    """Run the workflows of a push to main, or of the night.
 
     It passed if `ci` or `nightly` did: whoever asks for them heeds no other workflow.
     """
@@ -27,7 +27,7 @@ def run_circleci(project, sandbox: Sandbox, workflow="change", jobs=()):
     run = Run(True, {}, {}, {}, sandbox.scratch / "artifacts")
     for name, content in file["workflows"].items():
         check_keys(content, {"when", "jobs"})
-        if circleci.WHEN[content["when"]] == workflow:
+        if workflow in circleci.WHEN[content["when"]]:
             needs = dict(read_entry(entry) for entry in content["jobs"])
             run_jobs(needs, wanted(jobs, needs), file, project, sandbox, run)
             if name in {"ci", "nightly"}:

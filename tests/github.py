@@ -2,13 +2,26 @@
 
 import re
 
-from pipeline import Job, lead, unknown, without_digest
+from pipeline import Job, is_pinned, lead, unknown, without_digest
 
 CHANGE, NIGHTLY = ".github/workflows/ci.yml", ".github/workflows/nightly.yml"
 FILES = [CHANGE, NIGHTLY]
+WORKFLOWS = {"request": CHANGE, "main": CHANGE, "nightly": NIGHTLY}
 JOB_KEYS = {"name", "runs-on", "timeout-minutes", "needs", "permissions", "services"}
-JOB_KEYS |= {"env", "steps", "continue-on-error"}
-PUBLISH = {"name": "reports", "path": "reports", "retention-days": "14"}
+JOB_KEYS |= {"env", "steps", "continue-on-error", "if"}
+# When a condition holds; a job without one always runs.
+HOLDS = {
+    "github.event_name == 'pull_request'": {"request"},
+    "github.event_name == 'push' && github.ref == 'refs/heads/main'": {"main"},
+}
+IMAGE = "ghcr.io/${{ github.repository }}"
+LOGIN = {
+    "registry": "ghcr.io",
+    "username": "${{ github.actor }}",
+    "password": "${{ github.token }}",
+}
+REPORTS = {"name": "reports", "path": "reports", "retention-days": "14"}
+DIGEST = {"name": "image", "path": "reports/image.json", "retention-days": "90"}
 SECRET = re.compile(r"\bsecrets\b[.\w]*|\bgithub\.token\b")
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*")
 
@@ -22,9 +35,11 @@ def read(files):
     """Return the jobs of each workflow, from the parsed files."""
     return {
         workflow: {
-            name: read_job(name, job) for name, job in files[file]["jobs"].items()
+            name: read_job(name, job)
+            for name, job in files[file]["jobs"].items()
+            if workflow in HOLDS.get(job.get("if"), {workflow})
         }
-        for workflow, file in (("change", CHANGE), ("nightly", NIGHTLY))
+        for workflow, file in WORKFLOWS.items()
     }
 
 
@@ -48,15 +63,23 @@ def read_job(name, job):
         run=[step["run"] for step in job["steps"] if "run" in step],
         needs=[needs] if isinstance(needs, str) else needs,
         services=list(listening.values()),
-        variables=lead(job.get("env", {}), listening, password),
+        variables=lead(job.get("env", {}), listening, password, IMAGE),
         may_fail=job.get("continue-on-error") == "true",
         has_timeout="timeout-minutes" in job,
         is_cached=False,
-        may_write=job.get("permissions") != {"contents": "read"},
+        tools=["docker"],  # Each runner has it.
         keeps_credentials=True,
-        secrets=SECRET.findall(str(job)),
         more=unknown(job, JOB_KEYS),
     )
+    permissions = job.get("permissions", {"all": "that the workflow may"})
+    for scope, leave in permissions.items():
+        if leave == "write":
+            read.may_write.append(scope)
+        elif (scope, leave) != ("contents", "read"):
+            read.more.append((scope, leave))
+    read.secrets += SECRET.findall(str(job | {"steps": []}))
+    if "if" in job and job["if"] not in HOLDS:
+        read.more.append(job["if"])
     if job["name"] != name:
         read.more.append(job["name"])
     for service in services.values():
@@ -69,13 +92,18 @@ def read_job(name, job):
 
 
 def read_step(step, read):
-    """Take a step into the job; only three actions are known."""
+    """Take a step into the job; only five actions are known."""
     action, options = step.get("uses", "").partition("@")[0], step.get("with", {})
     known = {"name", "uses", "with"} if action else {"name", "run"}
+    if action == "docker/login-action" and options == LOGIN:
+        read.secrets.append("registry")
+    else:
+        read.secrets += SECRET.findall(str(step))
     if action == "actions/checkout":
         read.keeps_credentials = options.get("persist-credentials") != "false"
         read.more += unknown(options, {"persist-credentials"})
     elif action == "astral-sh/setup-uv":
+        read.tools = ["uv"]
         pins = options.get("cache-dependency-glob") == "requirements-dev.txt"
         read.is_cached = pins and "enable-cache" not in options
         read.more += unknown(
@@ -83,10 +111,20 @@ def read_step(step, read):
         )
     elif action == "actions/upload-artifact" and step.get("if") == "always()":
         known |= {"if"}
-        read.publishes.append("reports" if options == PUBLISH else options)
-    elif action:
+        read.publishes.append("reports" if options == REPORTS else options)
+    elif action == "actions/upload-artifact":
+        read.publishes.append("image" if options == DIGEST else options)
+    elif action == "docker/setup-buildx-action" and is_builder(options):
+        read.tools.append("builder")
+    elif action and action != "docker/login-action":
         read.more.append(action)
     read.more += unknown(step, known)
+
+
+def is_builder(options):
+    """Say whether a builder is given its image, pinned, and nothing else."""
+    image = options.get("driver-opts", "").removeprefix("image=")
+    return options.keys() == {"driver-opts"} and is_pinned(image, "moby/buildkit")
 
 
 def published_port(service):

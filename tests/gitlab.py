@@ -4,19 +4,30 @@ Keywords: https://docs.gitlab.com/ci/yaml/
 """
 
 import copy
+import re
 
-from pipeline import PORTS, Job, lead, unknown, without_digest
+from pipeline import (
+    PINNED_TOOLS,
+    PORTS,
+    Job,
+    is_pinned,
+    lead,
+    setup,
+    unknown,
+    without_digest,
+)
 
 FILE = ".gitlab-ci.yml"
 FILES = [FILE]
 GLOBAL = {"workflow", "stages", "default", "variables"}
 JOB_KEYS = {"extends", "stage", "needs", "rules", "script", "services", "variables"}
 JOB_KEYS |= {"coverage", "artifacts", "image", "timeout", "interruptible", "cache"}
+JOB_KEYS |= {"before_script"}
 CACHE = {
     "key": {"files": [".python-version", "requirements-dev.txt"]},
     "paths": [".cache/uv"],
 }
-PUBLISH = {
+REPORTS = {
     "when": "always",
     "expire_in": "2 weeks",
     "paths": ["reports"],
@@ -28,12 +39,26 @@ PUBLISH = {
         },
     },
 }
-SCHEDULED = '$CI_PIPELINE_SOURCE {} "schedule"'
+DIGEST = {"expire_in": "3 months", "paths": ["reports/image.json"]}
+# What a job with Docker may do before it calls make.
+SETUP = {
+    "apk add --no-cache bash make": "make",
+    "docker context create tls": "context",
+    r"docker buildx create --driver-opt image=(\S+) --use tls": "builder",
+    re.escape(
+        'echo "$CI_REGISTRY_PASSWORD" | docker login'
+        ' --username "$CI_REGISTRY_USER" --password-stdin "$CI_REGISTRY"'
+    ): "registry",
+}
+WORKFLOWS = {"request", "main", "nightly"}
+SOURCE = "$CI_PIPELINE_SOURCE"
 # When a rule holds. One without a condition always does.
 HOLDS = {
-    SCHEDULED.format("=="): {"nightly"},
-    SCHEDULED.format("!="): {"change"},
-    None: {"change", "nightly"},
+    f'{SOURCE} == "schedule"': {"nightly"},
+    f'{SOURCE} != "schedule"': {"request", "main"},
+    f'{SOURCE} == "merge_request_event"': {"request"},
+    f'{SOURCE} == "push" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH': {"main"},
+    None: WORKFLOWS,
 }
 
 
@@ -52,7 +77,7 @@ def read(files):
     }
     return {
         workflow: read_workflow(workflow, jobs, file)
-        for workflow in ("change", "nightly")
+        for workflow in ("request", "main", "nightly")
     }
 
 
@@ -94,7 +119,7 @@ def first_rule(job, workflow):
     if "rules" not in job:
         return {}
     for rule in job["rules"]:
-        if workflow in HOLDS[rule.get("if")]:
+        if workflow in HOLDS.get(rule.get("if"), WORKFLOWS):
             return rule
     return None
 
@@ -114,35 +139,62 @@ def read_job(job, rule, earlier, file):
     }
     # The services get the job's variables, so their password is the job's.
     password = variables.get("POSTGRES_PASSWORD")
+    begun, run = setup(job.get("before_script", []) + job["script"], SETUP)
     read = Job(
-        run=job["script"],
+        run=run,
         needs=job.get("needs", earlier),
-        services=[without_digest(service["name"]) for service in services],
-        variables=lead(variables, listening, password),
+        services=[
+            without_digest(service["name"])
+            for service in services
+            if service["alias"] != "docker"
+        ],
+        variables=lead(
+            {key: variables[key] for key in variables if key != "DOCKER_TLS_CERTDIR"},
+            listening,
+            password,
+            "$CI_REGISTRY_IMAGE",
+        ),
         may_fail=rule.get("allow_failure") == "true",
         has_timeout="timeout" in job,
         is_cached=job.get("cache") == CACHE,
+        tools=read_tools(job, begun),
+        may_write=["packages"] if "registry" in begun else [],
+        secrets=["registry"] if "registry" in begun else [],
         keeps_credentials=file.get("variables", {}).get("FF_GIT_URLS_WITHOUT_TOKENS")
         != "true",
         more=unknown(job, JOB_KEYS) + unknown(rule, {"if", "allow_failure"}),
     )
+    if rule.get("if") not in HOLDS:
+        read.more.append(rule)
     for service in services:
         read.more += unknown(service, {"name", "alias"})
     if job.get("cache") not in (CACHE, []):
         read.more.append(job.get("cache"))
     if "artifacts" in job:
-        is_whole = job["artifacts"] == PUBLISH and "coverage" in job
-        read.publishes.append("reports" if is_whole else job["artifacts"])
+        is_whole = job["artifacts"] == REPORTS and "coverage" in job
+        kept = "reports" if is_whole else job["artifacts"]
+        read.publishes.append("image" if kept == DIGEST else kept)
     return read
+
+
+def read_tools(job, begun):
+    """Return what a job works with. Docker is a client and a server, which share keys."""
+    if PINNED_TOOLS.fullmatch(job["image"]):
+        return ["uv"]
+    servers = [it["name"] for it in job.get("services", []) if it["alias"] == "docker"]
+    is_docker = all(is_pinned(image, "docker") for image in (job["image"], *servers))
+    is_safe = job.get("variables", {}).get("DOCKER_TLS_CERTDIR") == "/certs"
+    if not (is_docker and is_safe and servers and begun[:1] == ["make"]):
+        return [job["image"]]
+    return ["docker"] + ["builder"] * (begun[1:3] == ["context", "builder"])
 
 
 def images(files):
     """Return every image that the jobs run or start."""
-    file = files[FILE]
-    services = [
-        service["name"]
-        for job in file.values()
-        if "services" in job
-        for service in job["services"]
-    ]
-    return [file["default"]["image"], *services]
+    found = []
+    for job in files[FILE].values():
+        if isinstance(job, dict):
+            found += [job["image"]] if "image" in job else []
+            found += [service["name"] for service in job.get("services", [])]
+            found += re.findall(r"image=(\S+)", str(job.get("script")))
+    return found

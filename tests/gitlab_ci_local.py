@@ -16,12 +16,12 @@ from sandbox import Run, Sandbox, Service, united
 
 PROGRAM = "gitlab-ci-local/dist/index.js"
 STAND_INS = TEMPLATE / "tests" / "commands"
-SOURCES = {"change": "push", "nightly": "schedule"}
+SOURCES = {"main": "push", "nightly": "schedule"}
 STATE = ".gitlab-ci-local"
 ENDED = re.compile(r"^ (PASS|WARN|FAIL)  +(\S+)", re.MULTILINE)
 
 
-def run_gitlab(project, sandbox: Sandbox, workflow="change", jobs=()):
+def run_gitlab(project, sandbox: Sandbox, workflow="main", jobs=()):
     """Run the pipeline of a project that is committed, as for its main branch."""
     checkout = sandbox.scratch / "checkout"
     subprocess.run(["git", "clone", "--quiet", project.path, checkout], check=True)

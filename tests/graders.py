@@ -16,6 +16,7 @@ from pathlib import Path
 import yaml
 from node import GITLAB_CI_LOCAL, NODE, node_modules
 from project import clean_environment
+from sandbox import UV
 
 TOOLS = Path(sys.executable).parent
 WORKFLOW_PARSER = [
@@ -208,6 +209,46 @@ GRADERS = {
     "gitlab": [gitlab_schema, gitlab_ci_local, gitlab_shellcheck],
     "circleci": [circleci_schema, circleci_names, circleci_shellcheck],
 }
+
+
+# Docker ---------------------------------------------------------------
+
+CHECKOV = ["--python", "3.12", "--from", "checkov==3.3.30", "checkov"]
+
+
+def hadolint(*paths):
+    """Find what hadolint does in Dockerfiles, at its lowest threshold."""
+    return lines(run("hadolint", "--no-color", "--config", os.devnull, *paths))
+
+
+def checkov(*paths):
+    """Find what checkov does in Dockerfiles. It runs apart: it wants a hundred packages."""
+    files = [word for path in paths for word in ("--file", path)]
+    options = ["--framework=dockerfile", "--skip-download", "--quiet", "--output=json"]
+    result = run(UV, "tool", "run", "--quiet", *CHECKOV, *options, *files)
+    if result.returncode not in {0, 1} or not result.stdout:
+        return lines(result)
+    report = json.loads(result.stdout)
+    if report.get("passed") == 0:
+        return [f"checkov: nothing was checked in {paths}"]
+    return [
+        f"{found['file_path']}: {found['check_name']} [{found['check_id']}]"
+        for found in report["results"]["failed_checks"]
+    ]
+
+
+def compose_schema(*paths):
+    """Find where the files break the Compose specification."""
+    return schema("vendor.compose-spec", *paths)
+
+
+# Kubernetes -----------------------------------------------------------
+
+
+def kubernetes_validate(*paths):
+    """Find what the schemas of Kubernetes refuse, and keys that they do not know."""
+    options = ["--kubernetes-version=1.37", "--strict", "--quiet"]
+    return lines(run("kubernetes-validate", *options, *paths))
 
 
 # Tools ----------------------------------------------------------------

@@ -20,7 +20,8 @@ def choices(name):
     if question["type"] == "bool":
         return [False, True]
     found = question["choices"]
-    return list(found.values()) if isinstance(found, dict) else found
+    found = list(found.values()) if isinstance(found, dict) else found
+    return [it["value"] if isinstance(it, dict) else it for it in found]
 
 
 def redis_states():
@@ -39,29 +40,53 @@ def redis_states():
 
 
 REDIS_STATES = redis_states()
+FULL = REDIS_STATES["redis-celery-channels"]
+
+
+def is_offered(answers):
+    """Say whether the answers go together: Kubernetes wants an image."""
+    wants_image = answers.get("deploy_target") == "kubernetes"
+    return answers.get("use_docker", False) or not wants_image
+
+
+def label(question, value):
+    """Return what stands for an answer in a test id: nothing for no."""
+    return str(value) if not isinstance(value, bool) else question * value
 
 
 def combinations(*questions):
     """Return every combination of the named questions' choices, as answers by test id.
 
-    "redis" stands for the three questions about Redis.
+    "redis" stands for the three questions about Redis. What the questions do not offer
+    together, is left out.
     """
     axes = [
         (
             list(REDIS_STATES.items())
             if question == "redis"
-            else [(str(value), {question: value}) for value in choices(question)]
+            else [
+                (label(question, value), {question: value})
+                for value in choices(question)
+            ]
         )
         for question in questions
     ]
-    return {
-        "-".join(name for name, _ in point): {
+    points = {
+        "-".join(name for name, _ in point if name): {
             key: value for _, answers in point for key, value in answers.items()
         }
         for point in itertools.product(*axes)
     }
+    return {name: answers for name, answers in points.items() if is_offered(answers)}
 
 
-EVERY_COMBINATION = combinations(
-    "ci_provider", "redis", "django_version", "python_version"
-)
+# The versions cross each provider and each use of Redis; where it runs, crosses those.
+VERSIONS = ("django_version", "python_version")
+EVERY_COMBINATION = combinations("ci_provider", "redis", *VERSIONS)
+for name, answers in combinations(
+    "ci_provider", "redis", "use_docker", "deploy_target"
+).items():
+    if answers["use_docker"] or answers["deploy_target"] != "none":
+        EVERY_COMBINATION[name] = answers | {
+            version: QUESTIONS[version]["default"] for version in VERSIONS
+        }

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 POSTGRES, REDIS = "postgres:18", "redis:8.10.2"
 PORTS = {POSTGRES: 5432, REDIS: 6379}  # where the images listen
-PINNED_IMAGE = re.compile(r"[a-z]+:[\d.]+@sha256:[0-9a-f]{64}")
+PINNED_IMAGE = re.compile(r"[a-z/-]+:v?[\d.]+(-[a-z]+)?@sha256:[0-9a-f]{64}")
 # The image of uv: every part of its tag is a full version.
 PINNED_TOOLS = re.compile(r"ghcr\.io/astral-sh/uv:\d+\.\d+\.\d+-python3\.\d\d-[a-z]+")
 
@@ -26,10 +26,12 @@ class Job:
     may_fail: bool = False
     has_timeout: bool = True
     is_cached: bool = True  # begins with the packages that an earlier run downloaded
+    # What it has beside the code: uv, or Docker, which may have a pinned builder.
+    tools: list = field(default_factory=lambda: ["uv"])
     publishes: list = field(default_factory=list)
-    may_write: bool = False
+    may_write: list = field(default_factory=list)
     keeps_credentials: bool = False
-    secrets: list = field(default_factory=list)
+    secrets: list = field(default_factory=list)  # "registry": it logs in to push
     more: list = field(default_factory=list)  # whatever else the file says
 
 
@@ -45,17 +47,31 @@ WITH_SERVICES = {
     },
     "publishes": ["reports"],
 }
-# The definition: the jobs of each workflow, with every option on.
+GATES = {
+    "lint": Job(run=["make lint"]),
+    "test": Job(
+        run=["make wait", "make check", "make migrate", "make test"],
+        needs=["lint"],
+        **WITH_SERVICES,
+    ),
+}
+AUDIT = {"audit": Job(run=["make audit"], may_fail=True)}
+# Permissions are a job's, so that of a request is another than the one that pushes.
+BUILD = Job(run=["make image"], needs=["test"], tools=["docker"], is_cached=False)
+PUBLISH = replace(
+    BUILD,
+    run=["make publish"],
+    tools=["docker", "builder"],
+    variables={"IMAGE": "the registry's"},
+    publishes=["image"],
+    may_write=["packages"],
+    secrets=["registry"],
+)
+# The definition: the jobs of each workflow, with every option on. A change is first a
+# request to merge, and then a push to main.
 PIPELINE = {
-    "change": {
-        "lint": Job(run=["make lint"]),
-        "test": Job(
-            run=["make wait", "make check", "make migrate", "make test"],
-            needs=["lint"],
-            **WITH_SERVICES,
-        ),
-        "audit": Job(run=["make audit"], may_fail=True),
-    },
+    "request": GATES | {"build": BUILD} | AUDIT,
+    "main": GATES | {"publish": PUBLISH} | AUDIT,
     "nightly": {
         "audit": Job(run=["make audit"]),
         "newest": Job(
@@ -72,6 +88,7 @@ def expected(
     use_redis,
     use_celery=False,
     use_channels=False,
+    use_docker=False,
     dependency_audit="report",
     **_,
 ):
@@ -95,7 +112,11 @@ def expected(
         )
 
     return {
-        workflow: {name: adapt(job) for name, job in jobs.items()}
+        workflow: {
+            name: adapt(job)
+            for name, job in jobs.items()
+            if use_docker or "docker" not in job.tools
+        }
         for workflow, jobs in PIPELINE.items()
     }
 
@@ -104,10 +125,11 @@ def without_digest(image):
     return image.partition("@")[0]
 
 
-def lead(variables, listening, password):
+def lead(variables, listening, password, image=None):
     """Return variables with each address written as the service that listens there.
 
-    `listening` names the service at each pair of a host and a port.
+    `listening` names the service at each pair of a host and a port, `image` what the
+    provider calls the place for the project's images.
     """
     led = {}
     for name, value in variables.items():
@@ -115,12 +137,41 @@ def lead(variables, listening, password):
             led[name] = listening.get((value, PORTS[POSTGRES]), value)
         elif name == "POSTGRES_PASSWORD" and value == password:
             led[name] = "the service's"
+        elif name == "IMAGE" and value == image:
+            led[name] = "the registry's"
         elif value.startswith("redis://"):
             url = urlsplit(value)
             led[name] = f"{listening.get((url.hostname, url.port), value)}{url.path}"
         else:
             led[name] = value
     return led
+
+
+def is_pinned(image, name):
+    """Say whether an image is the named one, by a full version and a digest."""
+    return bool(PINNED_IMAGE.fullmatch(image)) and image.startswith(f"{name}:")
+
+
+def setup(commands, known):
+    """Return the names of the known commands that a job begins with, and the others.
+
+    `known` maps an expression to a name. One with a group names an image of BuildKit.
+    """
+    names, rest = [], list(commands)
+    while rest:
+        found = next(
+            (name for form, name in known.items() if is_form(form, rest[0])), None
+        )
+        if not found:
+            break
+        names.append(found)
+        del rest[0]
+    return names, rest
+
+
+def is_form(form, command):
+    found = re.fullmatch(form, command)
+    return bool(found) and all(is_pinned(it, "moby/buildkit") for it in found.groups())
 
 
 def unknown(mapping, known):

@@ -51,6 +51,10 @@ class Project:
         # BaseLoader keeps GitHub's key `on` a string.
         return yaml.load(self.read(name), yaml.BaseLoader)
 
+    def documents(self, name):
+        """Return every document of a YAML file: Kubernetes' files have several."""
+        return list(yaml.load_all(self.read(name), yaml.BaseLoader))
+
     def files(self):
         """Return the path of every delivered file, relative to the project."""
         return {

@@ -1,9 +1,10 @@
 """The documentation agrees with the template, and its commands work."""
 
+import ast
 import re
 
 import pytest
-from options import QUESTIONS, REDIS_STATES, TEMPLATE, choices
+from options import QUESTIONS, REDIS_STATES, TEMPLATE, choices, combinations
 
 PAGES = [TEMPLATE / "README.md", *sorted(TEMPLATE.glob("docs/**/*.md"))]
 
@@ -15,20 +16,68 @@ ELSEWHERE = {
     "make manage ARGS=createsuperuser",
     "make worker",
     "make help",
+    "make publish",  # test_publish.py
+    # They want a registry with an image.
+    "docker buildx imagetools inspect IMAGE:COMMIT --format '{% raw %}{{ json .Provenance }}{% endraw %}'",
+    "docker buildx imagetools inspect IMAGE:COMMIT --format '{% raw %}{{ json .SBOM }}{% endraw %}'",
+    "make deploy ENVIRONMENT=staging",  # test_deliver.py
+    "make image",  # test_image.py, as the next two
+    "docker compose up --build",
+    "docker compose --profile production up --build proxy",
     "make audit",  # test_pipeline_runs.py
     "uvx copier update",  # test_copier.py
+    "gunicorn --config config/gunicorn.py",  # test_server.py, as the next two
+    "celery --app config worker --loglevel info",
+    "python manage.py collectstatic --noinput",
 }
 DELIVERED = "".join(
     (TEMPLATE / "template" / name).read_text()
     for name in ("README.md.jinja", "docs/pipeline.md.jinja")
 )
+# The platforms' commands, and their options, as they stand in the sources of
+# github.com/heroku/cli (11.10) and github.com/render-oss/cli (2.24).
+PLATFORMS = {
+    "kubectl create namespace": set(),
+    "kubectl create secret docker-registry": {
+        *("--namespace", "--docker-server", "--docker-username", "--docker-password")
+    },
+    "kubectl create secret generic": {"--namespace", "--from-env-file"},
+    "kubectl get pods": {"--namespace"},
+    "kubectl logs": {"--namespace", "--tail"},
+    "kubectl patch serviceaccount": {"--namespace", "--patch"},
+    "kubectl rollout history": {"--namespace"},
+    "kubectl rollout undo": {"--namespace"},
+    "heroku addons:create": {"--app", "--wait"},
+    "heroku apps:create": {"--no-remote"},
+    "heroku authorizations:create": {"--description", "--scope"},
+    "heroku config:set": {"--app"},
+    "heroku domains:add": {"--app"},
+    "heroku features:enable": {"--app"},
+    "heroku labs:enable": {"--app"},
+    "heroku login": set(),
+    "heroku logs": {"--app", "--tail"},
+    "heroku pipelines:add": {"--app", "--stage"},
+    "heroku pipelines:create": {"--app", "--stage"},
+    "heroku ps:scale": {"--app"},
+    "heroku releases": {"--app", "--json", "--num"},
+    "heroku releases:output": {"--app"},
+    "heroku releases:rollback": {"--app"},
+    "render blueprints validate": set(),
+    "render deploys create": {"--commit", "--confirm", "--output", "--wait"},
+    "render deploys list": {"--output"},
+    "render logs": {"--resources", "--tail"},
+    "render services": {"--output"},
+}
+# test_deliver.py runs these.
+DELIVERY = r"make (deploy|rollback)( ENVIRONMENT=(staging|production))?|make smoke URL=https\S+"
 
 
 def commands(text):
     """Return the commands of a page: lines of console blocks, and those in its text."""
     blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
-    lines = [line.partition("#")[0].strip() for line in "".join(blocks).splitlines()]
-    return {*lines, *re.findall(r"`((?:make|uvx|python) [^`]+)`", text)}
+    text_of_blocks = re.sub(r"{%.*%}\n", "", "".join(blocks))
+    lines = [line.partition("#")[0].strip() for line in text_of_blocks.splitlines()]
+    return {*lines, *re.findall(r"`((?:make|uvx|python) [^`]+)`", text)} - {""}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -56,6 +105,43 @@ def test_targets_that_the_pages_name_exist():
     for page in PAGES:
         named = re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", page.read_text(), re.M)
         assert {a or b for a, b in named} <= targets, page.name
+
+
+@pytest.mark.parametrize(
+    "answers", combinations("redis", "use_docker", "deploy_target").values(), ids=str
+)
+def test_the_page_on_delivery_has_commands_that_exist(rendered, answers):
+    if answers["deploy_target"] == "none":
+        return
+    page = rendered(**answers).read("docs/delivery.md")
+    found = commands(page) | set(
+        re.findall("`((?:heroku|kubectl|render) [^`]+)`", page)
+    )
+
+    for command in found - {
+        "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
+    }:
+        if not re.fullmatch(DELIVERY, command):
+            name = next(
+                name for name in sorted(PLATFORMS)[::-1] if command.startswith(name)
+            )
+            assert set(re.findall(r" (--[a-z-]+)", command)) <= PLATFORMS[name], command
+
+
+@pytest.mark.parametrize("target", ["heroku", "render"])
+def test_the_page_on_delivery_names_every_variable_that_a_delivery_needs(
+    rendered, target
+):
+    project = rendered(deploy_target=target)
+    module = ast.parse(project.read(f"deploy/{target}.py"))
+    [names] = [
+        ast.literal_eval(node.value)
+        for node in module.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "VARIABLES"
+    ]
+
+    for name in names:
+        assert f"| `{name}` |" in project.read("docs/delivery.md")
 
 
 @pytest.fixture(scope="module")

@@ -24,15 +24,45 @@ CHANNELS = {
     "tests/test_consumers.py",
 }
 NO_CHANNELS = {"config/wsgi.py", "tests/test_wsgi.py"}
+DOCKER = {".dockerignore", "Dockerfile", "compose.yaml"}
+DELIVERY = {
+    "deploy/commands.py",
+    "deploy/deliver.py",
+    "deploy/environments.toml",
+    "deploy/smoke.py",
+    "docs/delivery.md",
+}
+TARGETS = {
+    "none": set(),
+    "heroku": DELIVERY | {"Procfile", "deploy/heroku.py"},
+    "render": DELIVERY | {"deploy/render.py", "render.yaml"},
+    "kubernetes": DELIVERY
+    | {
+        "deploy/kubernetes.py",
+        "deploy/kustomize/base/ingress.yaml",
+        "deploy/kustomize/base/kustomization.yaml",
+        "deploy/kustomize/base/migrate.yaml",
+        "deploy/kustomize/base/web.yaml",
+        "deploy/kustomize/base/worker.yaml",
+        "deploy/kustomize/production/kustomization.yaml",
+        "deploy/kustomize/staging/kustomization.yaml",
+    },
+}
 PROVIDERS = {name: set(reader.FILES) for name, reader in READERS.items()}
-OPTIONAL = REDIS | CELERY | CHANNELS | NO_CHANNELS | set().union(*PROVIDERS.values())
+OPTIONAL = REDIS | CELERY | CHANNELS | NO_CHANNELS | DOCKER
+OPTIONAL = OPTIONAL.union(*PROVIDERS.values(), *TARGETS.values())
 
 # What must not be said anywhere in a project that did not choose it.
 TRACES = {
     **{name: name for name in PROVIDERS},
+    "heroku": "heroku|procfile|dyno",
+    "render": r"\brender\b|onrender|blueprint",
+    "kubernetes": "kubernetes|kubectl|kustomize|k8s",
+    "delivery": "deliver|smoke|rollback|roll back",
     "use_redis": r"redis|valkey|cache\b.*backend",
     "use_celery": r"celery|broker|kombu|tasks?\.py|worker\b(?!-class)",
-    "use_channels": r"channels|channel_layer|websocket|asgi\b|gunicorn|consumer",
+    "use_docker": r"dockerfile|\bcompose\b|docker build|make (image|publish)|buildx",
+    "use_channels": r"channels|channel_layer|websocket|asgi\b|consumer",
 }
 
 
@@ -45,18 +75,31 @@ def test_a_project_has_the_files_of_its_answers_and_no_other(rendered, answers):
         expected |= REDIS
     if answers.get("use_celery"):
         expected |= CELERY
+    if answers.get("use_docker"):
+        expected |= DOCKER
+    expected |= TARGETS[answers.get("deploy_target", "none")]
+    if not answers.get("use_celery"):
+        expected.discard("deploy/kustomize/base/worker.yaml")
     expected |= CHANNELS if answers.get("use_channels") else NO_CHANNELS
 
     assert rendered(**answers).files() == expected
+
+
+def chosen(answers):
+    """Return the names of what the answers choose."""
+    target = answers["deploy_target"]
+    uses = {name for name, answer in answers.items() if answer is True}
+    return uses | {answers["ci_provider"], target, target != "none" and "delivery"}
 
 
 @pytest.mark.parametrize(
     ("answers", "trace"),
     [
         pytest.param(answers, trace, id=f"{name}-{trace}")
-        for name, answers in combinations("ci_provider", "redis").items()
-        for trace in TRACES
-        if not answers.get(trace) and trace != answers["ci_provider"]
+        for name, answers in combinations(
+            "ci_provider", "redis", "use_docker", "deploy_target"
+        ).items()
+        for trace in sorted(TRACES.keys() - chosen(answers))
     ],
 )
 def test_what_is_not_chosen_leaves_no_trace(rendered, answers, trace):
@@ -78,15 +121,20 @@ def test_versions_agree(rendered, answers):
 
 
 def test_the_readme_is_short(rendered):
-    for answers in combinations("ci_provider", "redis").values():
+    for answers in combinations(
+        "ci_provider", "redis", "use_docker", "deploy_target"
+    ).values():
         assert len(rendered(**answers).read("README.md").splitlines()) < 80
 
 
 def test_the_pages_name_only_targets_that_exist(rendered):
-    for answers in combinations("ci_provider", "redis").values():
+    for answers in combinations(
+        "ci_provider", "redis", "use_docker", "deploy_target"
+    ).values():
         project = rendered(**answers)
         targets = set(
             re.findall(r"^([a-z-]+):", project.read("Makefile"), re.MULTILINE)
         )
-        text = project.read("README.md") + project.read("docs/pipeline.md")
+        pages = {"README.md", "docs/pipeline.md", "docs/delivery.md"} & project.files()
+        text = "".join(map(project.read, pages))
         assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.M)) <= targets

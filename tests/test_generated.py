@@ -10,7 +10,9 @@ from options import QUESTIONS, REDIS_STATES, combinations
 pytestmark = pytest.mark.slow
 DEFAULT = QUESTIONS["python_version"]["default"]
 FULL = REDIS_STATES["redis-celery-channels"]
-PROVIDERS_AND_ROLES = combinations("ci_provider", "redis", "django_version")
+# What a provider's files say, no gate reads: each place to run is tried with one of them.
+ROLES = combinations("ci_provider", "redis", "django_version")
+ROLES |= combinations("redis", "use_docker", "deploy_target")
 OTHER_PYTHONS = {
     name: answers
     for name, answers in combinations("django_version", "python_version").items()
@@ -31,9 +33,7 @@ def green(project):
     return done.stdout
 
 
-@pytest.mark.parametrize(
-    "answers", PROVIDERS_AND_ROLES.values(), ids=PROVIDERS_AND_ROLES.keys()
-)
+@pytest.mark.parametrize("answers", ROLES.values(), ids=ROLES)
 def test_make_ci_is_green(render, answers):
     # Every line of a fresh project is covered, so any threshold can be met.
     output = green(render(**answers, python_version=DEFAULT, coverage_threshold=100))
@@ -65,6 +65,17 @@ def test_a_second_make_ci_installs_nothing(render):
     green(project)
 
     assert "pip sync" not in green(project)
+
+
+def test_what_pytest_cannot_remove_of_earlier_runs_turns_no_test_red(render):
+    project = render()
+    warn = 'warnings.warn(pytest.PytestWarning("(rm_rf) error removing /tmp/x\\n1"))'
+    text = f"import warnings\nimport pytest\ndef test_it():\n    {warn}\n"
+    (project / "tests" / "test_it.py").write_text(text)
+
+    done = project.make("test", ARGS="--no-cov tests/test_it.py")
+
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_copy_of_the_example_names_servers_of_ones_own(render):

@@ -20,7 +20,7 @@ from readers import READERS
 
 ANSWERS = EVERY_COMBINATION | {
     f"{name}-enforce": answers | {"dependency_audit": "enforce"}
-    for name, answers in combinations("ci_provider", "redis").items()
+    for name, answers in combinations("ci_provider", "redis", "use_docker").items()
 }
 
 GITHUB = """\

@@ -4,13 +4,13 @@ import circleci
 import github
 import gitlab
 import pytest
-from options import REDIS_STATES, choices, combinations
+from options import REDIS_STATES, TEMPLATE, choices, combinations
 from pipeline import PINNED_IMAGE, PINNED_TOOLS, PIPELINE, expected
 from readers import READERS
 
 PROVIDERS = choices("ci_provider")
-COMBINATIONS = combinations("ci_provider", "redis", "dependency_audit")
-FULL = REDIS_STATES["redis-celery-channels"]
+COMBINATIONS = combinations("ci_provider", "redis", "dependency_audit", "use_docker")
+FULL = REDIS_STATES["redis-celery-channels"] | {"use_docker": True}
 # Around the jobs: when they run, and what they may do unless they say so. A request's run
 # gives way to a newer push; a run of the main branch never does.
 FRAMES = {
@@ -83,14 +83,46 @@ def test_each_provider_runs_the_same_pipeline(rendered, answers):
     reader = READERS[answers["ci_provider"]]
     pipeline = reader.read(reader.parse(rendered(**answers)))
     assert pipeline == expected(**answers)
-    for workflow, jobs in pipeline.items():
-        assert list(jobs) == list(PIPELINE[workflow]), "the jobs stand in another order"
+    for workflow, jobs in expected(**answers).items():
+        assert list(pipeline[workflow]) == list(jobs), "the jobs stand in another order"
 
 
+@pytest.mark.parametrize("answers", COMBINATIONS.values(), ids=COMBINATIONS)
+def test_no_job_that_a_request_reaches_can_push(rendered, answers):
+    reader = READERS[answers["ci_provider"]]
+    pipeline = reader.read(reader.parse(rendered(**answers)))
+    assert powerful(pipeline["request"]) == []
+    assert powerful(pipeline["nightly"]) == []
+    assert powerful(pipeline["main"]) == ["publish"] * answers["use_docker"]
+
+
+def powerful(jobs):
+    """Return the jobs that have a secret, leave to write, a login or a builder to push."""
+    return [
+        name
+        for name, job in jobs.items()
+        if job.secrets or job.may_write or job.tools not in (["uv"], ["docker"])
+    ]
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS.values(), ids=COMBINATIONS)
+def test_each_change_builds_its_image_once(rendered, answers):
+    reader = READERS[answers["ci_provider"]]
+    pipeline = reader.read(reader.parse(rendered(**answers)))
+    for workflow, command in (("request", "make image"), ("main", "make publish")):
+        commands = [it for job in pipeline[workflow].values() for it in job.run]
+        builds = [it for it in commands if it in ("make image", "make publish")]
+        assert builds == [command] * answers["use_docker"]
+
+
+@pytest.mark.parametrize("use_docker", [False, True])
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_nothing_else_stands_around_the_jobs(rendered, provider):
-    files = parse(rendered(ci_provider=provider), provider)
-    assert READERS[provider].frame(files) == FRAMES[provider]
+def test_nothing_else_stands_around_the_jobs(rendered, provider, use_docker):
+    files = parse(rendered(ci_provider=provider, use_docker=use_docker), provider)
+    frame = READERS[provider].frame(files)
+    if use_docker and provider == "gitlab":
+        frame["stages"].remove("image")
+    assert frame == FRAMES[provider]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -106,11 +138,12 @@ def test_the_pipeline_only_calls_make_targets_that_exist(rendered):
     commands = [command for job in jobs for command in job.run]
     called = {re.fullmatch("make ([a-z-]+)", command)[1] for command in commands}
     for answers in REDIS_STATES.values():
-        assert called <= prerequisites(rendered(**answers)).keys()
+        project = rendered(**answers, use_docker=True)
+        assert called <= prerequisites(project).keys()
 
 
 def test_make_ci_does_what_the_jobs_lint_and_test_do(rendered):
-    change = PIPELINE["change"]
+    change = PIPELINE["main"]
     for answers in REDIS_STATES.values():
         targets = prerequisites(rendered(**answers))["ci"]
         assert [f"make {target}" for target in ["wait", *targets]] == [
@@ -128,6 +161,13 @@ def test_every_image_is_pinned(rendered, provider, version):
     assert images
     for image in images:
         assert PINNED_IMAGE.fullmatch(image) or PINNED_TOOLS.fullmatch(image), image
+
+
+def test_docker_and_its_server_are_one_version():
+    pins = (TEMPLATE / "extensions" / "pins.jinja").read_text()
+    versions = re.findall(r'"docker:([\d.]+)-(cli|dind)@', pins)
+    assert [part for _, part in versions] == ["cli", "dind"]
+    assert len({version for version, _ in versions}) == 1
 
 
 @pytest.mark.parametrize("provider", ["gitlab", "circleci"])
@@ -163,12 +203,12 @@ def test_the_ports_and_the_user_that_go_unsaid_are_the_images(rendered):
 @pytest.mark.parametrize("answers", REDIS_STATES.values(), ids=REDIS_STATES)
 def test_every_variable_of_the_pipeline_stands_in_the_example(rendered, answers):
     known = re.findall("^([A-Z_]+)=", rendered(**answers).read(".env.example"), re.M)
-    assert expected(**answers)["change"]["test"].variables.keys() <= set(known)
+    assert expected(**answers)["main"]["test"].variables.keys() <= set(known)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_each_job_says_where_to_read_what_to_do_when_it_is_red(rendered, provider):
-    project = rendered(ci_provider=provider)
+    project = rendered(ci_provider=provider, use_docker=True)
     links = re.findall(
         r"# When red: docs/pipeline\.md#(\w+)\n +(\w+):|"
         r"# When red: docs/pipeline\.md#(\w+)\n(\w+):",
@@ -185,18 +225,24 @@ def test_each_job_says_where_to_read_what_to_do_when_it_is_red(rendered, provide
 def test_the_documented_table_is_the_pipeline(rendered, answers):
     text = rendered(**answers).read("docs/pipeline.md")
     rows = re.findall(r"^\| \[(\w+)\]\(#\1\) \| (.+) \| (.+) \| (.+) \|$", text, re.M)
-    assert [row[0] for row in rows] == ["lint", "test", "audit", "newest"]
     pipeline = expected(**answers)
+    names = [name for jobs in pipeline.values() for name in jobs]
+    assert [row[0] for row in rows] == sorted(
+        set(names), key=["lint", "test", "build", "publish", "audit", "newest"].index
+    )
     for name, runs, when, sees in rows:
         jobs = {flow: jobs[name] for flow, jobs in pipeline.items() if name in jobs}
         job = next(iter(jobs.values()))
         assert re.findall("`(.+?)`", runs) == job.run
-        assert ("on every change" in when) == ("change" in jobs)
+        assert ("on every change" in when) == (jobs.keys() >= {"request", "main"})
+        assert ("request" in when) == (jobs.keys() == {"request"})
+        assert ("push to main" in when) == (jobs.keys() == {"main"})
         assert ("nightly" in when) == ("nightly" in jobs)
         assert ("may fail" in when) == job.may_fail
         assert re.findall(r"after (\w+)", when) == job.needs
         services = [image.partition(":")[0] for image in job.services]
         assert re.findall("postgres|redis", sees.lower()) == services
+        assert ("registry" in sees) == bool(job.secrets)
         assert f"### {name}\n" in text
 
 
@@ -213,6 +259,12 @@ def gitlab_file(files):
 
 def circleci_file(files):
     return files[circleci.FILE]
+
+
+def circleci_jobs(files):
+    """Return the jobs of CircleCI's workflow ci with their options, by name."""
+    entries = circleci_file(files)["workflows"]["ci"]["jobs"]
+    return {name: it[name] for it in entries if not isinstance(it, str) for name in it}
 
 
 def with_services(files):
@@ -272,6 +324,69 @@ DAMAGES = {
         "reports kept for ever": lambda f: change(f)["test"]["steps"][-1]["with"].pop(
             "retention-days"
         ),
+        "a request that pushes": lambda f: change(f)["publish"].pop("if"),
+        "a request alone that pushes": lambda f: change(f)["publish"].update(
+            {"if": "github.event_name == 'pull_request'"}
+        ),
+        "another branch that pushes": lambda f: change(f)["publish"].update(
+            {"if": "github.event_name == 'push' && github.ref == 'refs/heads/next'"}
+        ),
+        "a push that always runs": lambda f: change(f)["publish"].update(
+            {"if": "always()"}
+        ),
+        "a push at night": lambda f: f[github.NIGHTLY]["jobs"].update(
+            publish=change(f)["publish"] | {"if": "always()"}
+        ),
+        "an image twice on main": lambda f: change(f)["build"].pop("if"),
+        "no image": lambda f: change(f).pop("build"),
+        "no push": lambda f: change(f).pop("publish"),
+        "a push that waits for nothing": lambda f: change(f)["publish"].pop("needs"),
+        "a push that waits for the audit": lambda f: change(f)["publish"].update(
+            needs=["test", "audit"]
+        ),
+        "leave to push for a request": lambda f: change(f)["build"][
+            "permissions"
+        ].update(packages="write"),
+        "more leave to push": lambda f: change(f)["publish"]["permissions"].update(
+            contents="write"
+        ),
+        "leave only to pull": lambda f: change(f)["publish"]["permissions"].update(
+            packages="read"
+        ),
+        "a login for a request": lambda f: change(f)["build"]["steps"].insert(
+            1, change(f)["publish"]["steps"][2]
+        ),
+        "a login with another secret": lambda f: change(f)["publish"]["steps"][2][
+            "with"
+        ].update(password="${{ secrets.TOKEN }}"),
+        "a login elsewhere": lambda f: change(f)["publish"]["steps"][2]["with"].update(
+            registry="registry.example.com"
+        ),
+        "no login": lambda f: change(f)["publish"]["steps"].pop(2),
+        "no builder": lambda f: change(f)["publish"]["steps"].pop(1),
+        "an unpinned builder": lambda f: change(f)["publish"]["steps"][1][
+            "with"
+        ].update({"driver-opts": "image=moby/buildkit:latest"}),
+        "a builder that may do more": lambda f: change(f)["publish"]["steps"][1][
+            "with"
+        ].update({"buildkitd-flags": "--allow-insecure-entitlement network.host"}),
+        "a push elsewhere": lambda f: change(f)["publish"]["env"].update(
+            IMAGE="ghcr.io/other"
+        ),
+        "a push of another command": lambda f: change(f)["publish"]["steps"][3].update(
+            run="make publish && docker push other"
+        ),
+        "one more command": lambda f: change(f)["publish"]["steps"].append(
+            {"name": "More", "run": "id"}
+        ),
+        "no digest": lambda f: change(f)["publish"]["steps"].pop(),
+        "another digest": lambda f: change(f)["publish"]["steps"][-1]["with"].update(
+            path="other.json"
+        ),
+        "a push without an end": lambda f: change(f)["publish"].pop("timeout-minutes"),
+        "a push that keeps credentials": lambda f: change(f)["publish"]["steps"][0].pop(
+            "with"
+        ),
     },
     "gitlab": {
         "no PostgreSQL": lambda f: gitlab_file(f)[".with-services"]["services"].pop(0),
@@ -329,6 +444,74 @@ DAMAGES = {
             "artifacts"
         ].pop("expire_in"),
         "no coverage": lambda f: gitlab_file(f)[".with-services"].pop("coverage"),
+        "a request that pushes": lambda f: gitlab_file(f)["publish"].pop("rules"),
+        "a request alone that pushes": lambda f: gitlab_file(f)["publish"].update(
+            rules=[{"if": '$CI_PIPELINE_SOURCE == "merge_request_event"'}]
+        ),
+        "another branch that pushes": lambda f: gitlab_file(f)["publish"].update(
+            rules=[{"if": '$CI_COMMIT_BRANCH == "next"'}]
+        ),
+        "a push by hand": lambda f: gitlab_file(f)["publish"]["rules"][0].update(
+            when="manual"
+        ),
+        "a push at night": lambda f: gitlab_file(f)["publish"].update(
+            rules=[{"if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"}]
+        ),
+        "a push only at night": lambda f: gitlab_file(f)["publish"].update(
+            rules=[{"if": '$CI_PIPELINE_SOURCE == "schedule"'}]
+        ),
+        "an image twice on main": lambda f: gitlab_file(f)["build"].update(
+            rules=[{"if": '$CI_PIPELINE_SOURCE != "schedule"'}]
+        ),
+        "no image": lambda f: gitlab_file(f).pop("build"),
+        "no push": lambda f: gitlab_file(f).pop("publish"),
+        "a push that waits for nothing": lambda f: gitlab_file(f)["publish"].update(
+            needs=[]
+        ),
+        "a push that waits for all before it": lambda f: gitlab_file(f)["publish"].pop(
+            "needs"
+        ),
+        "a login for a request": lambda f: gitlab_file(f)["build"]["script"].insert(
+            0, gitlab_file(f)["publish"]["script"][2]
+        ),
+        "a login for every job with Docker": lambda f: gitlab_file(f)[".with-docker"][
+            "before_script"
+        ].append(gitlab_file(f)["publish"]["script"][2]),
+        "a login elsewhere": lambda f: gitlab_file(f)["publish"]["script"].append(
+            gitlab_file(f)["publish"]["script"].pop(2).replace("$CI_REGISTRY", "x")
+        ),
+        "a login too late": lambda f: gitlab_file(f)["publish"]["script"].append(
+            gitlab_file(f)["publish"]["script"].pop(2)
+        ),
+        "no login": lambda f: gitlab_file(f)["publish"]["script"].pop(2),
+        "no context": lambda f: gitlab_file(f)["publish"]["script"].pop(0),
+        "no builder": lambda f: gitlab_file(f)["publish"]["script"].pop(1),
+        "an unpinned builder": lambda f: gitlab_file(f)["publish"]["script"].insert(
+            1,
+            re.sub("@sha256:[0-9a-f]+", "", gitlab_file(f)["publish"]["script"].pop(1)),
+        ),
+        "no make": lambda f: gitlab_file(f)[".with-docker"].pop("before_script"),
+        "an unpinned Docker": lambda f: gitlab_file(f)[".with-docker"].update(
+            image="docker:29-cli"
+        ),
+        "an unpinned server": lambda f: gitlab_file(f)[".with-docker"]["services"][
+            0
+        ].update(name="docker:29-dind"),
+        "no server": lambda f: gitlab_file(f)[".with-docker"].pop("services"),
+        "a server without keys": lambda f: gitlab_file(f)[".with-docker"][
+            "variables"
+        ].update(DOCKER_TLS_CERTDIR=""),
+        "a push elsewhere": lambda f: gitlab_file(f)["publish"]["variables"].update(
+            IMAGE="registry.example.com/other"
+        ),
+        "one more command": lambda f: gitlab_file(f)["publish"]["script"].append("id"),
+        "no digest": lambda f: gitlab_file(f)["publish"].pop("artifacts"),
+        "a digest kept for ever": lambda f: gitlab_file(f)["publish"]["artifacts"].pop(
+            "expire_in"
+        ),
+        "a push that may fail": lambda f: gitlab_file(f)["publish"]["rules"][0].update(
+            allow_failure="true"
+        ),
     },
     "circleci": {
         "no PostgreSQL": lambda f: with_services(f).pop(1),
@@ -379,8 +562,63 @@ DAMAGES = {
         "a job with its own variables": lambda f: circleci_file(f)["jobs"][
             "test"
         ].update(environment={"KEY": "x"}),
-        "no results": lambda f: circleci_file(f)["commands"]["publish"]["steps"].pop(0),
-        "no reports": lambda f: circleci_file(f)["commands"]["publish"]["steps"].pop(1),
+        "no results": lambda f: circleci_file(f)["commands"]["reports"]["steps"].pop(0),
+        "no reports": lambda f: circleci_file(f)["commands"]["reports"]["steps"].pop(1),
+        "a request that pushes": lambda f: circleci_jobs(f)["publish"].pop("filters"),
+        "a request alone that pushes": lambda f: circleci_jobs(f)["publish"].update(
+            filters='pipeline.git.branch != "main"'
+        ),
+        "another branch that pushes": lambda f: circleci_jobs(f)["publish"].update(
+            filters='pipeline.git.branch == "next"'
+        ),
+        "a filter that is a map": lambda f: circleci_jobs(f)["publish"].update(
+            filters={"branches": {"only": "main"}}
+        ),
+        "a push at night": lambda f: circleci_file(f)["workflows"]["nightly"][
+            "jobs"
+        ].append({"publish": {"context": "registry"}}),
+        "an image twice on main": lambda f: circleci_jobs(f)["build"].pop("filters"),
+        "no image": lambda f: circleci_file(f)["workflows"]["ci"]["jobs"].pop(2),
+        "no push": lambda f: circleci_file(f)["workflows"]["ci"]["jobs"].pop(3),
+        "a push that waits for nothing": lambda f: circleci_jobs(f)["publish"].pop(
+            "requires"
+        ),
+        "a context for a request": lambda f: circleci_jobs(f)["build"].update(
+            context="registry"
+        ),
+        "another context": lambda f: circleci_jobs(f)["publish"].update(
+            context="production"
+        ),
+        "one more context": lambda f: circleci_jobs(f)["publish"].update(
+            context=["registry", "production"]
+        ),
+        "no context": lambda f: circleci_jobs(f)["publish"].pop("context"),
+        "a login for a request": lambda f: circleci_file(f)["jobs"]["build"][
+            "steps"
+        ].insert(1, circleci_file(f)["jobs"]["publish"]["steps"][2]),
+        "a login too late": lambda f: circleci_file(f)["jobs"]["publish"][
+            "steps"
+        ].append(circleci_file(f)["jobs"]["publish"]["steps"].pop(2)),
+        "no login": lambda f: circleci_file(f)["jobs"]["publish"]["steps"].pop(2),
+        "no builder": lambda f: circleci_file(f)["jobs"]["publish"]["steps"].pop(1),
+        "an unpinned builder": lambda f: circleci_file(f)["jobs"]["publish"]["steps"][
+            1
+        ]["run"].update(
+            command="docker buildx create --driver-opt image=moby/buildkit:latest --use"
+        ),
+        "another machine": lambda f: circleci_file(f)["executors"]["docker"][
+            "machine"
+        ].update(image="ubuntu-2404:edge"),
+        "a machine that keeps layers": lambda f: circleci_file(f)["executors"][
+            "docker"
+        ]["machine"].update(docker_layer_caching="true"),
+        "one more command": lambda f: circleci_file(f)["jobs"]["publish"][
+            "steps"
+        ].append({"run": {"command": "id", "no_output_timeout": "5m"}}),
+        "a login without an end": lambda f: circleci_file(f)["jobs"]["publish"][
+            "steps"
+        ][2]["run"].pop("no_output_timeout"),
+        "no digest": lambda f: circleci_file(f)["jobs"]["publish"]["steps"].pop(),
     },
 }
 
@@ -403,6 +641,13 @@ def test_damage_to_a_job_is_seen(rendered, provider, damage):
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_request_that_could_push_is_seen(rendered, provider):
+    files = parse(rendered(ci_provider=provider, **FULL), provider)
+    DAMAGES[provider]["a request that pushes"](files)
+    assert powerful(READERS[provider].read(files)["request"]) == ["publish"]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
 def test_damage_around_the_jobs_is_seen(rendered, provider):
     reader = READERS[provider]
     frame = reader.frame(parse(rendered(ci_provider=provider), provider))
@@ -419,6 +664,9 @@ def test_damage_around_the_jobs_is_seen(rendered, provider):
         "ghcr.io/astral-sh/uv:latest",
         "ghcr.io/astral-sh/uv:0.13-python3.13-trixie",
         "cimg/python:3.13",
+        "docker:29-cli@sha256:" + 63 * "a",
+        "docker:29.8.1-cli",
+        "moby/buildkit@sha256:" + 64 * "a",
     ],
 )
 def test_damage_to_the_pin_of_an_image_is_seen(image):

@@ -40,6 +40,8 @@ LONGER_LINE = "Use 1 to 500 characters on one line."
 SLUG = "Use a-z, 0-9 and _, a letter first, single _ between words, at most 40, such as my_project."
 TAKEN = "{} is taken by Python, Django or another tool; choose another word."
 EMAIL = "Give an email address, such as developers@example.com."
+APP = "Use a-z, 0-9 and -, a letter first, no - last, 3 to 30 characters, such as shop-{}."
+HOST = "Give https:// and a host name, nothing behind it, such as https://{}."
 NUMBER = "Use a number from 0 to 100."
 
 REFUSED = [
@@ -75,6 +77,34 @@ REFUSED = [
         for text in ("", "nobody", "a@b", "a b@example.com", '"a"@example.com')
     ),
     ("author_email", "a@example.com\n", EMAIL),
+    *(
+        ("staging_app", text, APP.format("staging"))
+        for text in ("", "ab", "Shop", "1-shop", "shop-", "my_shop", "x" * 31, "shop\n")
+    ),
+    ("production_app", "-shop", APP.format("production")),
+    ("production_app", "my-project-staging", "Give production another name"),
+    *(
+        ("staging_url", text, HOST.format("staging.example.com"))
+        for text in (
+            "",
+            "example.com",
+            "http://example.com",
+            "https://example",
+            "https://example.com/",
+            "https://example.com:8443",
+            "https://me@example.com",
+            "https://-a.example.com",
+            "https://Example.com",
+            "https://example.com\n",
+            "https://" + "x" * 64 + ".com",
+        )
+    ),
+    ("production_url", "https://", HOST.format("example.com")),
+    (
+        "production_url",
+        "https://staging.my-project.example.com",
+        "Give production another address than staging.",
+    ),
     ("coverage_threshold", -1, NUMBER),
     ("coverage_threshold", 101, NUMBER),
     ("python_version", "3.11", "Invalid choice for 'python_version'"),
@@ -88,9 +118,16 @@ ACCEPTED = [
     ("project_slug", "shop_2_go"),
     ("project_slug", "a" * 40),
     ("author_email", "first.last+tag@sub.example.co.uk"),
+    ("staging_app", "abc"),
+    ("staging_app", "a" * 30),
+    ("production_app", "shop--2"),
+    ("staging_url", "https://a.b"),
+    ("production_url", "https://" + "x" * 63 + ".xn--p1ai"),
     ("coverage_threshold", 0),
     ("coverage_threshold", 100),
 ]
+# So that every question is asked.
+DELIVERED = {"deploy_target": "heroku"}
 ODD_NAMES = {
     "My Project": "my_project",
     "Café 2!": "caf_2",
@@ -187,7 +224,7 @@ def test_a_default_is_one_of_the_choices(name):
 
 
 def test_there_are_few_questions():
-    assert len(QUESTIONS) <= 16
+    assert len(QUESTIONS) <= 20
 
 
 @pytest.mark.parametrize("name", COMPUTED)
@@ -230,7 +267,7 @@ def test_every_excluded_path_exists():
 )
 def test_a_bad_answer_is_refused_in_one_sentence(ask, question, answer, sentence):
     with pytest.raises(ValueError, match=re.escape(sentence)) as refusal:
-        ask(**{question: answer})
+        ask(**DELIVERED | {question: answer})
     assert "\n" not in str(refusal.value)
 
 
@@ -239,7 +276,7 @@ def test_a_bad_answer_is_refused_in_one_sentence(ask, question, answer, sentence
     [pytest.param(*row, id=f"{row[0]}-{str(row[1])[:20]}") for row in ACCEPTED],
 )
 def test_a_good_answer_is_accepted(ask, question, answer):
-    assert ask(**{question: answer})[question] == answer
+    assert ask(**DELIVERED | {question: answer})[question] == answer
 
 
 def test_python_keywords_are_reserved(names):
@@ -279,6 +316,17 @@ def test_the_default_slug_is_valid_for_any_name(ask, name, slug):
     assert ask(project_name=name)["project_slug"] == slug
 
 
+@pytest.mark.parametrize(
+    "slug", ["x", "shop_2_go", "a" * 40, "a" * 18 + "_b_" + "c" * 19]
+)
+def test_the_default_names_of_what_is_delivered_are_valid_for_any_slug(ask, slug):
+    answers = ask(project_slug=slug, **DELIVERED)
+
+    assert re.fullmatch("[a-z][a-z0-9-]*[a-z0-9]", answers["staging_app"])
+    assert len(answers["production_app"]) <= 30
+    assert answers["production_url"].endswith(f"{slug.replace('_', '-')}.example.com")
+
+
 def test_every_reserved_word_gets_another_slug(names):
     slugs = {str(names.slug(word)) for word in names.reserved}
     assert not slugs & set(names.reserved)
@@ -287,7 +335,13 @@ def test_every_reserved_word_gets_another_slug(names):
 
 def test_an_answer_to_a_skipped_question_leaves_no_trace(rendered):
     plain = rendered()
-    project = rendered(use_redis=False, use_celery=True, use_channels=True)
+    project = rendered(
+        use_redis=False,
+        use_celery=True,
+        use_channels=True,
+        staging_app="celery",
+        production_url="https://celery.example.com",
+    )
     assert project.files() == plain.files()
     for name in project.files():
         assert "celery" not in project.read(name).lower(), name

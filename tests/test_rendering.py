@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from options import EVERY_COMBINATION, choices
+from options import EVERY_COMBINATION, QUESTIONS, choices
 
 TOOLS = Path(sys.prefix, "bin")
-OWN_BRACES = re.compile(r"\$\{\{ .*? \}\}|\{\{ checksum .*? \}\}")
+OWN_BRACES = re.compile(r"\$\{\{ .*? \}\}|\{\{ (checksum|json) .*? \}\}")
 in_every_combination = pytest.mark.parametrize(
     "answers", EVERY_COMBINATION.values(), ids=EVERY_COMBINATION.keys()
 )
@@ -35,7 +35,8 @@ def test_black_would_change_nothing_in_any_combination(rendered, version, tmp_pa
     projects = [
         rendered(**answers)
         for answers in EVERY_COMBINATION.values()
-        if answers["python_version"] == version
+        if answers.get("python_version", QUESTIONS["python_version"]["default"])
+        == version
     ]
     # Few texts differ: each is read once, in the name of all combinations that have it.
     texts = {
@@ -67,7 +68,7 @@ def test_configuration_parses(rendered, answers):
         if name.endswith(".toml"):
             project.toml(name)
         if name.endswith((".yml", ".yaml")):
-            project.yaml(name)
+            project.documents(name)
 
 
 @in_every_combination
@@ -81,7 +82,7 @@ def test_the_makefile_parses(rendered, answers):
 def test_no_tag_is_left(rendered, answers):
     project = rendered(**answers)
     for name in project.files():
-        # Two providers have double braces of their own.
+        # Two providers, and Docker, have double braces of their own.
         text = re.sub(OWN_BRACES, "", project.read(name))
         assert not re.search(r"\{\{|\{%|\{#", text), name
 

@@ -9,8 +9,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from apps.health import checks
 
-# The checks run in threads, which see only what is committed.
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -48,6 +47,8 @@ def test_not_ready_names_the_failing_check_and_keeps_its_secret(client, broken):
     assert response.json()["checks"]["database"] == "ok"
 
 
+# The checks run in threads, which see only what is committed.
+@pytest.mark.django_db(transaction=True)
 def test_not_ready_while_a_migration_is_pending(client):
     recorder = MigrationRecorder(connection)
     recorder.record_unapplied("users", "0001_initial")

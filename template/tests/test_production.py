@@ -5,9 +5,16 @@ from django.test import Client
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(scope="module")
+def static_root(tmp_path_factory):
+    return tmp_path_factory.mktemp("static")
+
+
 @pytest.fixture
-def https(production):
-    call_command("collectstatic", "--noinput", verbosity=0)
+def https(production, static_root):
+    production.STATIC_ROOT = static_root
+    if not any(static_root.iterdir()):
+        call_command("collectstatic", "--noinput", verbosity=0)
     return Client(headers={"host": "example.com", "x-forwarded-proto": "https"})
 
 

@@ -1,0 +1,24 @@
+import json
+import logging
+from importlib import import_module
+
+from config import gunicorn, logs
+
+
+def test_gunicorn_finds_the_application():
+    assert import_module(gunicorn.wsgi_app).application
+
+
+def test_each_answer_is_a_line_of_json_without_its_query():
+    atoms = {"m": "GET", "U": "/reset", "q": "token=1", "s": "200", "M": 12}
+    record = logging.makeLogRecord({"name": "gunicorn.access", "args": atoms})
+
+    line = logs.AccessFormatter("%(name)s").format(record)
+
+    assert json.loads(line) == {
+        "name": "gunicorn.access",
+        "method": "GET",
+        "path": "/reset",
+        "status": 200,
+        "milliseconds": 12,
+    }

@@ -1,0 +1,249 @@
+"""A delivered project with stand-ins of its platform, and of the sites that it runs."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from project import clean_environment
+
+STAND_INS = Path(__file__).with_name("commands")
+HOOK = """#!/bin/sh
+read old new name
+exec heroku build {app} $new
+"""
+
+
+class Sites(ThreadingHTTPServer):
+    """A server for all sites: http://localhost:PORT/NAME is the one of that name."""
+
+    daemon_threads = True
+    # The folder of the test that runs: $STAND_IN.
+    folder = None
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Site)
+
+
+class Site(BaseHTTPRequestHandler):
+    def do_GET(self):
+        name = self.path.split("/")[1]
+        try:
+            answer = json.loads((self.server.folder / f"sites/{name}.json").read_text())
+        except FileNotFoundError:
+            answer = {"status": 404, "release": "none"}
+        checks = {"database": "ok" if answer["status"] == 200 else "failed: Error"}
+        self.send_response(answer["status"])
+        self.end_headers()
+        self.wfile.write(json.dumps(answer | {"checks": checks}).encode())
+
+    def log_message(self, *arguments):
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def sites():
+    """Serve all sites from a thread of this process."""
+    with Sites() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+class Platform:
+    """A project, its commits from old to new, and a platform with both environments."""
+
+    secrets = {}
+
+    def __init__(self, project, folder, sites):
+        self.project, self.folder, self.sites = project, folder, sites
+        self.commits = project.commits
+        (folder / "sites").mkdir()
+        sites.folder = folder
+        self.variables = {
+            "PATH": f"{STAND_INS}{os.pathsep}{os.environ['PATH']}",
+            "STAND_IN": str(folder),
+            "SMOKE_SECONDS": "1",
+            **self.secrets,
+        }
+        self.begin()
+
+    def save(self, state):
+        (self.folder / "state.json").write_text(json.dumps(state))
+
+    def state(self):
+        return json.loads((self.folder / "state.json").read_text())
+
+    def asked(self):
+        """Return what the platform was asked to change."""
+        with contextlib.suppress(FileNotFoundError):
+            lines = (self.folder / "asked").read_text().splitlines()
+            return [line for line in lines if not any(map(line.startswith, self.reads))]
+        return []
+
+    def serve(self, name, commit):
+        answer = {"status": 200, "release": commit}
+        (self.folder / f"sites/{name}.json").write_text(json.dumps(answer))
+
+    def serves(self, name):
+        """Return the commit that a site answers with."""
+        return json.loads((self.folder / f"sites/{name}.json").read_text())["release"]
+
+    def start(self, verb, environment, release="", **variables):
+        """Start a delivery."""
+        return subprocess.Popen(
+            [sys.executable, "deploy/deliver.py", verb, environment],
+            cwd=self.project.path,
+            env=clean_environment(RELEASE=release, **self.variables | variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def deliver(self, verb, environment, release="", **variables):
+        """Return the exit code and all that was printed."""
+        process = self.start(verb, environment, release, **variables)
+        output, _ = process.communicate(timeout=60)
+        return process.returncode, output
+
+    def wait_until_held(self):
+        """Wait until a command holds at its step."""
+        deadline = time.monotonic() + 20
+        while not (self.folder / "held").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def release_held(self):
+        (self.folder / "go").touch()
+
+
+class Heroku(Platform):
+    tool = "heroku"
+    held = "build"
+    secrets = {"HEROKU_API_KEY": "HRKU-very-secret"}
+    reads = ["heroku releases --app"]
+    names = {"staging": "my-project-staging", "production": "my-project-production"}
+
+    def begin(self):
+        """Make each app, as it is before its first push."""
+        created = {
+            "status": "succeeded",
+            "slug": None,
+            "description": "Initial release",
+        }
+        self.save({name: [created | {"version": 1}] for name in self.names.values()})
+        for app in self.names.values():
+            place = self.folder / f"git/{app}.git"
+            subprocess.run(["git", "init", "--quiet", "--bare", place], check=True)
+            hook = place / "hooks/pre-receive"
+            hook.write_text(HOOK.format(app=app))
+            hook.chmod(0o755)
+        self.variables |= {
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": f"url.{self.folder}/git/.insteadOf",
+            "GIT_CONFIG_VALUE_0": "https://git.heroku.com/",
+        }
+
+    def run_first(self):
+        """Let both environments run the first commit."""
+        commit, state = self.commits[0], self.state()
+        for app in self.names.values():
+            built = {"slug": {"id": f"slug-{commit}"}, "status": "succeeded"}
+            built |= {"version": 2, "description": f"Deploy {commit[:8]}"}
+            state[app].insert(0, built)
+            self.serve(app, commit)
+            subprocess.run(
+                [
+                    "git",
+                    "fetch",
+                    "--quiet",
+                    self.project.path,
+                    f"{commit}:refs/heads/main",
+                ],
+                cwd=self.folder / f"git/{app}.git",
+                check=True,
+            )
+        self.save(state)
+
+    def running(self, environment):
+        return self.serves(self.names[environment])
+
+
+class Render(Platform):
+    tool = "render"
+    held = "worker:build_failed"
+    secrets = {"RENDER_API_KEY": "rnd_very-secret", "RENDER_WORKSPACE": "tea-1"}
+    reads = ["render services", "render deploys list"]
+    names = {"staging": "my-project-staging", "production": "my-project-production"}
+
+    def begin(self):
+        """Make each service, as it is before its first deploy."""
+        self.services = [
+            f"{app}{role}" for app in self.names.values() for role in ("", "-worker")
+        ]
+        self.save({service: [] for service in self.services})
+
+    def run_first(self):
+        """Let both environments run the first commit."""
+        commit = self.commits[0]
+        deploy = {"id": "dep-1", "status": "live", "commit": {"id": commit}}
+        self.save({service: [deploy] for service in self.services})
+        for service in self.services:
+            self.serve(service, commit)
+
+    def running(self, environment):
+        """Return what the web service runs, which must be what the worker runs."""
+        web = self.serves(self.names[environment])
+        assert self.serves(f"{self.names[environment]}-worker") == web
+        return web
+
+
+class Kubernetes(Platform):
+    tool = "kubectl"
+    held = "apply"
+    reads = ["kubectl --namespace my-project-staging get"]
+    reads += ["kubectl --namespace my-project-production get"]
+    names = {"staging": "my-project-staging", "production": "my-project-production"}
+
+    def begin(self):
+        """Make each namespace, with its secret and with Deployments that have no pod."""
+        self.save(
+            {
+                name: {"secrets": True, "jobs": {}, "deployments": self.deployments()}
+                for name in self.names.values()
+            }
+        )
+        self.variables["IMAGE"] = self.image(self.commits[-1])
+
+    def deployments(self, *revisions):
+        return {name: list(revisions) for name in ("web", "worker")}
+
+    def image(self, commit):
+        return f"registry.example.com/app-{commit}@sha256:{64 * commit[0]}"
+
+    def run_first(self):
+        """Let both environments run the first commit."""
+        commit, state = self.commits[0], self.state()
+        for name in self.names.values():
+            state[name]["deployments"] = self.deployments([1, self.image(commit), 1])
+            self.serve(name, commit)
+            self.serve(f"{name}-worker", commit)
+        self.save(state)
+
+    def start(self, verb, environment, release="", **variables):
+        image = {"IMAGE": self.image(release)} if release else {}
+        return super().start(verb, environment, release, **image | variables)
+
+    def running(self, environment):
+        """Return what the web pods run, which must be what the worker's run."""
+        web = self.serves(self.names[environment])
+        assert self.serves(f"{self.names[environment]}-worker") == web
+        return web
+
+
+PLATFORMS = {"heroku": Heroku, "render": Render, "kubernetes": Kubernetes}

@@ -1,0 +1,560 @@
+"""A delivery ends well or goes back, at whichever step the platform fails."""
+
+import functools
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+from delivery import PLATFORMS, sites
+from project import Project, clean_environment
+
+pytestmark = pytest.mark.slow
+NAMES = ("staging", "production")
+UNCERTAIN = 'Which release runs is not certain: read "By hand" in docs/delivery.md.'
+# What fails when B comes after A and the platform keeps A: where, the step, what is said.
+KEPT = [
+    ("heroku", "staging", "build", "push --force .* failed"),
+    ("heroku", "staging", "push-phase", "the release phase, which migrates, failed"),
+    ("heroku", "staging", "push-late", "the release phase, which migrates, failed"),
+    ("heroku", "production", "promote", "heroku pipelines:promote .* failed"),
+    ("heroku", "production", "promote-phase", "the release phase, .*, failed"),
+    ("render", "staging", "web:build_failed", "the build failed"),
+    ("render", "staging", "web:pre_deploy_failed", "which migrates, failed"),
+    ("render", "production", "web:update_failed", "Render's health check"),
+    (
+        "kubernetes",
+        "staging",
+        "migrate",
+        "the migration failed: the Job migrate-.* failed",
+    ),
+    (
+        "kubernetes",
+        "production",
+        "migrate",
+        "the migration failed: the Job migrate-.* failed",
+    ),
+]
+# What fails when B comes after A, once something was switched.
+HALF_WAY = [
+    ("render", "worker:build_failed"),
+    ("render", "worker:lost"),
+    ("render", "web:lost"),
+    ("kubernetes", "apply"),
+    ("kubernetes", "web-rollout"),
+    ("kubernetes", "worker-rollout"),
+]
+# What fails on the way back from a broken B.
+NO_WAY_BACK = [
+    ("heroku", "rollback"),
+    ("heroku", "rollback-phase"),
+    ("render", "web-back:build_failed"),
+    ("render", "worker-back:build_failed"),
+    ("kubernetes", "undo"),
+]
+on_each_platform = pytest.mark.parametrize("target", PLATFORMS)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with sites() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def project(render_for_module, server):
+    """Return a function that returns the project of a target, with three commits."""
+
+    @functools.cache
+    def project(target):
+        project = render_for_module(
+            deploy_target=target,
+            use_docker=target == "kubernetes",
+            use_redis=True,
+            use_celery=True,
+            staging_url="https://staging.example.com",
+            production_url="https://production.example.com",
+        )
+        for name in NAMES:
+            site = f"http://localhost:{server.server_port}/my-project-{name}"
+            project.edit(
+                "deploy/environments.toml", f"https://{name}.example.com", site
+            )
+        project.commits = [commit(project, text) for text in "ABC"]
+        return project
+
+    return project
+
+
+def commit(project, text):
+    (project / "NOTES").write_text(text)
+    project.commit(text)
+    return project.run("git", "rev-parse", "HEAD").stdout.strip()
+
+
+@pytest.fixture
+def begin(project, server, tmp_path):
+    """Return a function that returns a platform before its first release."""
+    return lambda target: PLATFORMS[target](project(target), tmp_path, server)
+
+
+@pytest.fixture
+def running(begin):
+    """Return a function that returns a platform with release A in both environments."""
+
+    def running(target):
+        platform = begin(target)
+        platform.run_first()
+        return platform
+
+    return running
+
+
+# When all goes well
+
+
+@on_each_platform
+def test_a_release_goes_to_staging_and_then_to_production(begin, target):
+    platform = begin(target)
+    for release in platform.commits[:2]:
+        for name in NAMES:
+            code, output = platform.deliver("deploy", name, release)
+            assert code == 0, output
+            assert f"{name} runs {release}: http" in output
+            assert platform.running(name) == release
+
+
+def test_heroku_promotes_what_staging_built(running):
+    platform = running("heroku")
+    for name in NAMES:
+        platform.deliver("deploy", name, platform.commits[1])
+
+    assert platform.asked() == [
+        f"heroku build my-project-staging {platform.commits[1]}",
+        "heroku pipelines:promote --app my-project-staging --to my-project-production",
+    ]
+
+
+def test_render_builds_the_same_commit_for_each_service_and_migrates_first(running):
+    platform = running("render")
+    platform.deliver("deploy", "staging", platform.commits[1])
+
+    options = f"--commit {platform.commits[1]} --wait --confirm --output json"
+    assert platform.asked() == [
+        f"render deploys create srv-my-project-staging {options}",
+        f"render deploys create srv-my-project-staging-worker {options}",
+    ]
+
+
+@on_each_platform
+def test_make_delivers_head_and_needs_no_set_up(running, target):
+    platform = running(target)
+    variables = platform.variables
+    url = f"http://localhost:{platform.sites.server_port}/my-project-staging"
+
+    deployed = platform.project.make("deploy", "ENVIRONMENT=staging", **variables)
+    asked = platform.project.make(
+        "smoke", f"URL={url}", f"RELEASE={platform.commits[2]}", **variables
+    )
+    back = platform.project.make("rollback", "ENVIRONMENT=staging", **variables)
+
+    assert deployed.returncode == 0, deployed.stdout
+    assert asked.stdout == f"{url} is ready and runs release {platform.commits[2]}.\n"
+    assert back.returncode == 0, back.stdout
+    assert not (platform.project / ".venv").exists()
+
+
+@on_each_platform
+def test_the_same_release_can_be_delivered_again(running, target):
+    platform = running(target)
+    code, output = platform.deliver("deploy", "staging", platform.commits[0])
+
+    assert code == 0, output
+    assert platform.asked()
+
+
+def test_heroku_releases_again_what_it_once_went_back_from(running):
+    platform = running("heroku")
+    new = platform.commits[1]
+    assert platform.deliver("deploy", "staging", new, STAND_IN_BROKEN=new)[0] == 1
+
+    code, output = platform.deliver("deploy", "staging", new)
+
+    assert code == 0, output
+    assert platform.running("staging") == new
+
+
+def test_heroku_repeats_a_release_phase_that_failed(running):
+    platform = running("heroku")
+    new = platform.commits[1]
+    failed = {"STAND_IN_FAILS": "push-phase"}
+    assert platform.deliver("deploy", "staging", new, **failed)[0] == 1
+
+    code, output = platform.deliver("deploy", "staging", new)
+
+    assert code == 0, output
+    assert platform.asked()[-1] == "heroku releases:retry --app my-project-staging"
+
+
+# When a step fails
+
+
+@pytest.mark.parametrize(("target", "name", "step", "words"), KEPT)
+def test_a_release_that_does_not_start_leaves_the_old_one(
+    running, target, name, step, words
+):
+    platform = running(target)
+    old, new = platform.commits[:2]
+    if name == "production":
+        platform.deliver("deploy", "staging", new)
+
+    code, output = platform.deliver("deploy", name, new, STAND_IN_FAILS=step)
+
+    assert code == 1, output
+    assert re.search(f"The deployment to {name} failed: .*{words}", output), output
+    assert f"The old release {old} still runs and is ready; nothing was" in output
+    assert platform.running(name) == old
+    assert "rollback" not in platform.asked()[-1]
+
+
+@on_each_platform
+@pytest.mark.parametrize("name", NAMES)
+def test_a_release_that_is_not_ready_is_replaced_by_the_old_one(running, target, name):
+    platform = running(target)
+    old, new = platform.commits[:2]
+    if name == "production":
+        platform.deliver("deploy", "staging", new)
+
+    code, output = platform.deliver("deploy", name, new, STAND_IN_BROKEN=new)
+
+    assert code == 1, output
+    assert f"release {new} is not ready: database" in output
+    assert f"The old release {old} runs again and is ready." in output
+    assert "none is reversed" in output
+    assert platform.running(name) == old
+
+
+@pytest.mark.parametrize(("target", "step"), HALF_WAY)
+def test_what_was_switched_half_way_goes_back(running, target, step):
+    platform = running(target)
+    old, new = platform.commits[:2]
+
+    code, output = platform.deliver("deploy", "staging", new, STAND_IN_FAILS=step)
+
+    assert code == 1, output
+    assert f"The old release {old} runs again and is ready." in output
+    assert platform.running("staging") == old
+    assert "in_progress" not in (platform.folder / "state.json").read_text()
+
+
+@pytest.mark.parametrize(("target", "step"), NO_WAY_BACK)
+def test_when_going_back_fails_too_a_person_must_look(running, target, step):
+    platform = running(target)
+    new = platform.commits[1]
+
+    code, output = platform.deliver(
+        "deploy", "staging", new, STAND_IN_BROKEN=new, STAND_IN_FAILS=step
+    )
+
+    assert code == 3, output
+    assert "Going back failed, too: " in output
+    assert output.endswith(f"{UNCERTAIN}\n")
+
+
+@on_each_platform
+def test_an_old_release_that_is_not_ready_either_is_said(running, target):
+    platform = running(target)
+    old, new = platform.commits[:2]
+
+    code, output = platform.deliver(
+        "deploy", "staging", new, STAND_IN_BROKEN=f"{old} {new}"
+    )
+
+    assert code == 3, output
+    assert re.search(f"Going back failed, too: .* release {old} is not ready", output)
+    assert output.endswith(f"{UNCERTAIN}\n")
+
+
+@on_each_platform
+def test_a_first_release_that_is_not_ready_has_nothing_to_go_back_to(begin, target):
+    platform = begin(target)
+    new = platform.commits[0]
+
+    code, output = platform.deliver("deploy", "staging", new, STAND_IN_BROKEN=new)
+
+    assert code == 3, output
+    assert "There is no earlier release to go back to" in output
+
+
+@pytest.mark.parametrize(
+    ("target", "step"), [("heroku", "push-phase"), ("render", "web:pre_deploy_failed")]
+)
+def test_a_first_release_that_does_not_start_leaves_nothing(begin, target, step):
+    platform = begin(target)
+    release = platform.commits[0]
+
+    code, output = platform.deliver("deploy", "staging", release, STAND_IN_FAILS=step)
+
+    assert code == 1, output
+    assert "Nothing ran there before, and nothing runs now." in output
+
+
+# Cancelled, and at the same time
+
+
+@on_each_platform
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_cancelled_delivery_goes_back(running, target, number):
+    platform = running(target)
+    old, new = platform.commits[:2]
+
+    process = platform.start("deploy", "staging", new, STAND_IN_HOLDS=platform.held)
+    platform.wait_until_held()
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 1, output
+    assert "The deployment to staging failed: it was cancelled. " in output
+    assert f"The old release {old} runs again and is ready." in output
+    assert platform.running("staging") == old
+
+
+@on_each_platform
+def test_a_second_delivery_waits_for_the_first(running, target):
+    platform = running(target)
+    first = platform.start(
+        "deploy", "staging", platform.commits[1], STAND_IN_HOLDS=platform.held
+    )
+    platform.wait_until_held()
+    second = platform.start("deploy", "staging", platform.commits[2])
+    assert second.stdout.readline() == "Another delivery to staging runs: waiting.\n"
+    before = platform.asked()
+    platform.release_held()
+
+    outputs = [process.communicate(timeout=60)[0] for process in (first, second)]
+
+    assert [first.returncode, second.returncode] == [0, 0], outputs
+    assert not any(platform.commits[2] in line for line in before)
+    assert platform.running("staging") == platform.commits[2]
+
+
+@on_each_platform
+def test_a_delivery_cancelled_while_it_waits_touches_nothing(running, target):
+    platform = running(target)
+    first = platform.start(
+        "deploy", "staging", platform.commits[1], STAND_IN_HOLDS=platform.held
+    )
+    platform.wait_until_held()
+    second = platform.start("deploy", "staging", platform.commits[2])
+    second.stdout.readline()
+    second.send_signal(signal.SIGTERM)
+
+    assert second.communicate(timeout=60)[0] == "Cancelled. Nothing was touched.\n"
+    assert second.returncode == 1
+    platform.release_held()
+    assert first.wait(60) == 0
+    first.communicate()
+
+
+# By hand
+
+
+@on_each_platform
+def test_a_rollback_goes_to_what_ran_before_and_never_to_what_was_bad(running, target):
+    platform = running(target)
+    first, second, third = platform.commits
+    platform.deliver("deploy", "staging", second)
+    platform.deliver("deploy", "staging", third, STAND_IN_BROKEN=third)
+
+    code, output = platform.deliver("rollback", "staging")
+
+    assert code == 0, output
+    assert f"staging went back to {first}: " in output
+    assert "none is reversed" in output
+    assert platform.running("staging") == first
+
+
+@on_each_platform
+def test_a_rollback_needs_a_release_before(running, target):
+    platform = running(target)
+
+    code, output = platform.deliver("rollback", "staging")
+
+    assert code == 2, output
+    assert "staging has no release before the one that runs." in output
+    assert not platform.asked()
+
+
+@pytest.mark.parametrize(("target", "step"), NO_WAY_BACK)
+def test_a_rollback_that_fails_says_so(running, target, step):
+    platform = running(target)
+    platform.deliver("deploy", "staging", platform.commits[1])
+
+    code, output = platform.deliver("rollback", "staging", STAND_IN_FAILS=step)
+
+    assert code == 3, output
+    assert "The rollback of staging failed: " in output
+    assert output.endswith(f"{UNCERTAIN}\n")
+
+
+# Refused before anything is touched
+
+
+@on_each_platform
+@pytest.mark.parametrize("verb", ["deploy", "rollback"])
+def test_a_missing_secret_is_one_sentence(running, target, verb):
+    platform = running(target)
+    for name in platform.secrets:
+        code, output = platform.deliver(verb, "staging", **{name: ""})
+
+        assert code == 2
+        assert output == (
+            f"Set {name}, as docs/delivery.md says. Nothing was touched.\n"
+        )
+        assert not (platform.folder / "asked").exists()
+
+
+@on_each_platform
+def test_a_missing_command_line_is_one_sentence(running, target, tmp_path):
+    platform = running(target)
+    (tmp_path / "bin").mkdir()
+    for name in ("git", "python3"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name))
+
+    code, output = platform.deliver("deploy", "staging", PATH=str(tmp_path / "bin"))
+
+    assert code == 2
+    assert output == f"Install {platform.tool}, then try again. Nothing was touched.\n"
+
+
+@on_each_platform
+@pytest.mark.parametrize(
+    ("arguments", "variables", "sentence"),
+    [
+        (["deploy"], {}, "Say what and where: python3 deploy/deliver.py"),
+        (["destroy", "staging"], {}, "Say what and where: python3 deploy/deliver.py"),
+        (["deploy", "stagign"], {}, "ENVIRONMENT is one of staging, production, not"),
+        (["deploy", "staging"], {"RELEASE": "v9"}, "RELEASE is a commit of this repo"),
+        (["deploy", "staging"], {"SMOKE_SECONDS": "ten"}, "SMOKE_SECONDS is a number"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(
+    running, target, arguments, variables, sentence
+):
+    platform = running(target)
+    done = platform.project.run(
+        "python3", "deploy/deliver.py", *arguments, **platform.variables | variables
+    )
+
+    assert done.returncode == 2
+    assert done.stdout.startswith(sentence)
+    assert done.stdout.count("\n") == 1
+    assert not (platform.folder / "asked").exists()
+
+
+@on_each_platform
+def test_production_takes_only_what_staging_runs(running, target):
+    platform = running(target)
+    old, new = platform.commits[:2]
+
+    code, output = platform.deliver("deploy", "production", new)
+
+    assert code == 2, output
+    assert f"that is {old}, not {new}. Nothing was touched." in output
+    assert not platform.asked()
+
+
+def test_heroku_wants_the_whole_history(running, tmp_path):
+    platform = running("heroku")
+    clone = tmp_path / "clone"
+    source = f"file://{platform.project.path}"
+    subprocess.run(
+        ["git", "clone", "--quiet", "--depth", "1", source, clone], check=True
+    )
+    platform.project = Project(clone)
+
+    code, output = platform.deliver("deploy", "staging")
+
+    assert code == 2, output
+    assert "Fetch the whole history first: git fetch --unshallow." in output
+
+
+def test_render_wants_its_services(begin):
+    platform = begin("render")
+    platform.save({"my-project-staging": []})
+
+    code, output = platform.deliver("deploy", "staging", platform.commits[0])
+
+    assert code == 2, output
+    assert "Render has no service my-project-staging-worker: apply render" in output
+    assert not platform.asked()
+
+
+def test_kubernetes_wants_an_image_by_its_digest(running):
+    platform = running("kubernetes")
+    for image in ("", "registry.example.com/shop:latest"):
+        code, output = platform.deliver(
+            "deploy", "staging", platform.commits[1], IMAGE=image
+        )
+
+        assert code == 2, output
+        assert "Set IMAGE to an image with its digest" in output
+        assert not platform.asked()
+
+
+def test_kubernetes_wants_the_secret_that_its_pods_read(running):
+    platform = running("kubernetes")
+    state = platform.state()
+    state["my-project-staging"]["secrets"] = False
+    platform.save(state)
+
+    code, output = platform.deliver("deploy", "staging", platform.commits[1])
+
+    assert code == 2, output
+    assert "get secret app --output name` failed. Nothing was touched." in output
+    assert not platform.asked()
+
+
+def test_kubernetes_migrates_to_the_end_before_it_switches(running):
+    platform = running("kubernetes")
+    platform.deliver("deploy", "staging", platform.commits[1])
+
+    words = [line.split()[3] for line in platform.asked()]
+    assert words == ["delete", "apply", "logs", "apply", "rollout", "rollout"]
+    assert "notin (web,worker)" in platform.asked()[1]
+
+
+# Secrets
+
+
+@on_each_platform
+def test_no_secret_is_printed_or_stands_in_a_command(running, target):
+    platform = running(target)
+    _, good = platform.deliver("deploy", "staging", platform.commits[1])
+    _, bad = platform.deliver(
+        "deploy", "staging", platform.commits[2], STAND_IN_BROKEN=platform.commits[2]
+    )
+    asked = (platform.folder / "asked").read_text()
+
+    for secret in platform.secrets.values():
+        assert secret not in good + bad + asked
+
+
+def test_git_gets_the_key_of_heroku_from_the_environment(project):
+    project = project("heroku")
+    helper = 'import heroku; print(heroku.HELPER, end="")'
+    read = project.run("python3", "-c", helper, PYTHONPATH="deploy")
+    done = subprocess.run(
+        ["git", "-c", "credential.helper=", "-c", f"credential.helper={read.stdout}"]
+        + ["credential", "fill"],
+        input="protocol=https\nhost=git.heroku.com\n\n",
+        env=clean_environment(HEROKU_API_KEY="HRKU-1", GIT_TERMINAL_PROMPT="0"),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=os.sep,
+    )
+
+    assert "password=HRKU-1\n" in done.stdout

@@ -1,0 +1,113 @@
+"""What `make image` and `make publish` ask of Docker. A stand-in takes Docker's place."""
+
+import json
+import shlex
+import shutil
+
+import pytest
+
+DIGEST = "sha256:" + 64 * "a"
+METADATA = {
+    "buildx.build.provenance": {"materials": [{"digest": {"sha256": 64 * "b"}}]},
+    "containerimage.descriptor": {"digest": "sha256:" + 64 * "c"},
+    "containerimage.digest": DIGEST,
+    "image.name": "registry.example.com/team/name",
+}
+# It notes what it was asked, and writes the file that buildx would write.
+DOCKER = """\
+#!/bin/sh
+echo "$*" >> asked.txt
+case "$*" in *--metadata-file\\ reports/image.json*) cp metadata.json reports/image.json;; esac
+"""
+# A machine with these has neither uv nor Python.
+PROGRAMS = ["bash", "cp", "git", "grep", "make", "mkdir", "sed", "sh", "tr"]
+
+
+@pytest.fixture
+def project(render):
+    """Return a project that is committed, with Docker's stand-in and few other programs."""
+    project = render(use_docker=True)
+    project.commit()
+    (project / "metadata.json").write_text(json.dumps(METADATA, indent=2))
+    (project / "bin").mkdir()
+    for name in PROGRAMS:
+        (project / "bin" / name).symlink_to(shutil.which(name))
+    (project / "bin" / "docker").write_text(DOCKER)
+    (project / "bin" / "docker").chmod(0o755)
+    return project
+
+
+def make(project, *arguments, **variables):
+    return project.make(*arguments, PATH=str(project / "bin"), **variables)
+
+
+def asked(project):
+    """Return the words of the only command that Docker got."""
+    (line,) = project.read("asked.txt").splitlines()
+    return shlex.split(line)
+
+
+def commit(project):
+    return project.run("git", "rev-parse", "HEAD").stdout.strip()
+
+
+def test_the_image_is_named_for_its_commit_and_not_pushed(project):
+    done = make(project, "image")
+
+    assert done.returncode == 0, done.stdout
+    words = asked(project)
+    assert words[words.index("--tag") + 1] == f"my-project:{commit(project)}"
+    assert f"RELEASE={commit(project)}" in words
+    assert "--push" not in words
+
+
+@pytest.mark.parametrize("as_variable", [False, True])
+def test_publish_pushes_once_with_its_origin_and_says_the_digest(project, as_variable):
+    image = "ghcr.io/Team/Name"  # GitHub writes the owner as it was typed.
+    if as_variable:
+        done = make(project, "publish", IMAGE=image)
+    else:
+        done = make(project, "publish", f"IMAGE={image}")
+
+    assert done.returncode == 0, done.stdout
+    words = asked(project)
+    assert words[:3] == ["buildx", "build", "--push"]
+    options = dict(zip(words, words[1:], strict=False))
+    assert options["--tag"] == f"ghcr.io/team/name:{commit(project)}"
+    assert options["--build-arg"] == f"RELEASE={commit(project)}"
+    assert options["--provenance"] == "mode=max"
+    assert options["--sbom"].startswith("generator=docker/buildkit-syft-scanner:")
+    assert done.stdout.splitlines()[-1] == f"Pushed ghcr.io/team/name@{DIGEST}"
+    assert json.loads(project.read("reports/image.json")) == METADATA
+
+
+@pytest.mark.parametrize("image", ["", "my-project", "name"])
+def test_publish_wants_a_registry(project, image):
+    given = [f"IMAGE={image}"] if image != "my-project" else []
+    done = make(project, "publish", *given)
+
+    assert done.returncode == 2
+    assert done.stdout.startswith("Say where to push: make publish IMAGE=")
+    assert not (project / "asked.txt").exists()
+
+
+def test_publish_wants_a_commit(project):
+    shutil.rmtree(project / ".git")
+    done = make(project, "publish", "IMAGE=registry.example.com/name")
+
+    assert done.returncode == 2
+    assert done.stdout.startswith("Commit first:")
+    assert not (project / "asked.txt").exists()
+
+
+def test_publish_is_red_when_docker_is_or_names_no_digest(project):
+    image = "IMAGE=registry.example.com/name"
+    (project / "metadata.json").write_text("{}")
+    done = make(project, "publish", image)
+    assert done.returncode == 2
+    assert "There is no digest in reports/image.json." in done.stdout
+
+    (project / "bin" / "docker").write_text("#!/bin/sh\nexit 1\n")
+    done = make(project, "publish", image)
+    assert done.returncode == 2
+    assert "Pushed" not in done.stdout
