@@ -40,12 +40,17 @@ def redis_states():
 
 
 REDIS_STATES = redis_states()
+NEED_DOCKER = {
+    choice["value"]
+    for choice in QUESTIONS["deploy_target"]["choices"].values()
+    if isinstance(choice, dict)
+}
 FULL = REDIS_STATES["redis-celery-channels"]
 
 
 def is_offered(answers):
-    """Say whether the answers go together: Kubernetes wants an image."""
-    wants_image = answers.get("deploy_target") == "kubernetes"
+    """Say whether the answers go together: some targets want an image."""
+    wants_image = answers.get("deploy_target") in NEED_DOCKER
     return answers.get("use_docker", False) or not wants_image
 
 

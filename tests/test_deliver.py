@@ -426,7 +426,8 @@ def test_a_missing_command_line_is_one_sentence(running, target, tmp_path):
     code, output = platform.deliver("deploy", "staging", PATH=str(tmp_path / "bin"))
 
     assert code == 2
-    assert output == f"Install {platform.tool}, then try again. Nothing was touched.\n"
+    sentence = f"Install {platform.tool}, or run `make tools`, then try again."
+    assert output == f"{sentence} Nothing was touched.\n"
 
 
 @on_each_platform

@@ -38,6 +38,7 @@ TARGETS = {
     "render": DELIVERY | {"deploy/render.py", "render.yaml"},
     "kubernetes": DELIVERY
     | {
+        "deploy/image.py",
         "deploy/kubernetes.py",
         "deploy/kustomize/base/ingress.yaml",
         "deploy/kustomize/base/kustomization.yaml",

@@ -138,9 +138,10 @@ def prepare(name):
     after = environments[name].get("after")
     values = environments[name] | {"after": environments.get(after)}
     target = importlib.import_module(settings["target"])
+    os.environ["PATH"] += f"{os.pathsep}{ROOT / '.tools' / 'bin'}"  # `make tools`
     for tool in target.TOOLS:
         if not shutil.which(tool):
-            raise Refused(f"Install {tool}, then try again.")
+            raise Refused(f"Install {tool}, or run `make tools`, then try again.")
     missing = [name for name in target.VARIABLES if not os.environ.get(name)]
     if missing:
         raise Refused(f"Set {' and '.join(missing)}, as docs/delivery.md says.")
