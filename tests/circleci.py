@@ -6,7 +6,8 @@ Keys: https://circleci.com/docs/reference/configuration-reference/
 import re
 
 from pipeline import (
-    PINNED_TOOLS,
+    PINNED_NODE,
+    PINNED_UV,
     PORTS,
     POSTGRES,
     Job,
@@ -22,16 +23,20 @@ KEY = 'uv-{{ checksum ".python-version" }}-{{ checksum "requirements-dev.txt" }}
 # The cache is written once; every job begins with it.
 RESTORE = {"key": KEY}
 REPORTS, DIGEST = {"path": "reports"}, {"path": "reports/image.json"}
+KEEP, TAKE = {"root": ".", "paths": ["reports/image.json"]}, {"at": "."}
 SAVE = {"key": KEY, "paths": ["~/.cache/uv"], "when": "always"}
 WHEN = {
-    "not pipeline.parameters.nightly": {"request", "main"},
-    "pipeline.parameters.nightly": {"nightly"},
+    'pipeline.parameters.run == "ci"': {"request", "main"},
+    'pipeline.parameters.run == "nightly"': {"nightly"},
+    'pipeline.parameters.run == "rollback-staging"': {"rollback"},
+    'pipeline.parameters.run == "rollback-production"': {"rollback"},
 }
 # When the filter of a job holds; a job without one always runs.
 FILTERS = {
     'pipeline.git.branch != "main"': {"request"},
-    'pipeline.git.branch == "main"': {"main"},
+    'pipeline.git.branch == "main"': {"main", "rollback"},
 }
+LOCK = "<< pipeline.project.slug >>/"
 # CircleCI's machine, which has Docker and make.
 MACHINE = "ubuntu-2404:current"
 # What a job with Docker may do before it calls make.
@@ -56,19 +61,50 @@ def read(files):
 
     A workflow apart from `ci` and `nightly` may fail: the others do not heed it.
     """
-    file, found = files[FILE], {"request": {}, "main": {}, "nightly": {}}
+    file = files[FILE]
+    found = {"request": {}, "main": {}, "rollback": {}, "nightly": {}}
     for name, workflow in file["workflows"].items():
-        for entry in workflow["jobs"]:
-            job, options = (
-                (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
-            )
+        entries = dict(map(read_entry, workflow["jobs"]))
+        approvals = {job: it for job, it in entries.items() if "type" in it}
+        for job in approvals:
+            del entries[job]
+        for job, options in entries.items():
+            options = through(approvals, options)
             read = read_job(file["jobs"][job], options, file)
-            read.may_fail = name not in {"ci", "nightly"}
+            read.may_fail = name == "audit"
             read.more += unknown(workflow, {"when", "jobs"})
             flows = WHEN[workflow["when"]]
             for flow in flows & FILTERS.get(str(options.get("filters")), flows):
                 found[flow][job] = read
-    return found
+    # A workflow's jobs may begin in any order; who reads the file reads this one.
+    return {
+        flow: {job: jobs[job] for job in file["jobs"] if job in jobs}
+        for flow, jobs in found.items()
+    }
+
+
+def read_entry(entry):
+    """Return the name of a workflow's job, and its options."""
+    return (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
+
+
+def through(approvals, options):
+    """Return a job's options with each approval replaced by what that waits for.
+
+    An approval that holds for other branches than its job leaves the job without one.
+    """
+    requires, is_held = [], False
+    for name in options.get("requires", []):
+        approval = approvals.get(name, {})
+        if approval == approval | {
+            "type": "approval",
+            "filters": options.get("filters"),
+        }:
+            is_held = True
+            requires += approval["requires"]
+        else:
+            requires.append(name)
+    return options | {"requires": requires, "type": "approval" if is_held else ""}
 
 
 def frame(files):
@@ -96,7 +132,9 @@ def read_job(job, options, file):
         needs=options.get("requires", []),
         services=names,
         variables=lead(
-            primary.get("environment", {}), listening, passwords.get(POSTGRES)
+            primary.get("environment", {}) | job.get("environment", {}),
+            listening,
+            passwords.get(POSTGRES),
         ),
         # CircleCI has no limit for a whole job, only for a step that falls silent.
         has_timeout=all("no_output_timeout" in body for body in runs),
@@ -104,15 +142,23 @@ def read_job(job, options, file):
         tools=read_tools(executor, begun),
         publishes=["reports"] if publishes(steps) else [],
         may_write=["packages"] if "registry" in begun else [],
+        takes=["image"] if ("attach_workspace", TAKE) in steps else [],
         secrets=contexts,
-        more=unknown(options, {"requires", "context", "filters"})
-        + unknown(job, {"executor", "steps"})
+        lock=options.get("serial-group", "").removeprefix(LOCK),
+        by_person=options["type"] == "approval",
+        more=unknown(
+            options, {"requires", "context", "filters", "serial-group", "type"}
+        )
+        + unknown(job, {"executor", "steps", "environment"})
         + unknown(executor, {"docker", "machine"}),
     )
     for name in contexts:
         read.variables |= CONTEXTS.get(name, {})
+    # Whoever attaches the workspace needs it there.
+    is_taken = "attach_workspace" in str(file["jobs"])
     if ("store_artifacts", DIGEST) in steps:
-        read.publishes.append("image")
+        is_kept = ("persist_to_workspace", KEEP) in steps
+        read.publishes.append("image" if is_kept == is_taken else "for nobody")
     if str(options.get("filters")) not in ("None", *FILTERS):
         read.more.append(options["filters"])
     for image in (primary, *services):
@@ -129,8 +175,10 @@ def read_tools(executor, begun):
     if executor == {"machine": {"image": MACHINE}}:
         return ["docker"] + ["builder"] * ("builder" in begun)
     images = [it["image"] for it in executor.get("docker", [])]
-    is_uv = bool(images and PINNED_TOOLS.fullmatch(images[0]))
-    return ["uv"] if is_uv else [executor]
+    if images and PINNED_UV.fullmatch(images[0]):
+        return ["uv"]
+    is_node = bool(images and PINNED_NODE.fullmatch(images[0]))
+    return ["node"] if is_node else [executor]
 
 
 def expand(steps, commands, arguments=None):
@@ -139,7 +187,9 @@ def expand(steps, commands, arguments=None):
         name, body = (step, {}) if isinstance(step, str) else next(iter(step.items()))
         body = fill(body, arguments or {})
         if name in commands:
-            yield from expand(commands[name]["steps"], commands, body)
+            known = commands[name].get("parameters", {})
+            default = {k: it["default"] for k, it in known.items() if "default" in it}
+            yield from expand(commands[name]["steps"], commands, default | body)
         else:
             yield name, body
 
@@ -169,6 +219,8 @@ def unknown_step(step, body):
         "save_cache": [SAVE],
         "store_test_results": [REPORTS],
         "store_artifacts": [REPORTS, DIGEST],
+        "persist_to_workspace": [KEEP],
+        "attach_workspace": [TAKE],
     }
     return [] if body in allowed.get(step, []) else [(step, body)]
 

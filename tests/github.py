@@ -1,18 +1,27 @@
 """Read GitHub's workflows as the pipeline that tests/pipeline.py defines."""
 
+import json
 import re
 
 from pipeline import Job, is_pinned, lead, unknown, without_digest
 
 CHANGE, NIGHTLY = ".github/workflows/ci.yml", ".github/workflows/nightly.yml"
-FILES = [CHANGE, NIGHTLY]
-WORKFLOWS = {"request": CHANGE, "main": CHANGE, "nightly": NIGHTLY}
+ROLLBACK = ".github/workflows/rollback.yml"
+FILES = [CHANGE, NIGHTLY]  # ROLLBACK, too, where there is something to deliver
+WORKFLOWS = {
+    "request": CHANGE,
+    "main": CHANGE,
+    "rollback": ROLLBACK,
+    "nightly": NIGHTLY,
+}
+INPUT = "${{ inputs.environment }}"
 JOB_KEYS = {"name", "runs-on", "timeout-minutes", "needs", "permissions", "services"}
-JOB_KEYS |= {"env", "steps", "continue-on-error", "if"}
+JOB_KEYS |= {"env", "steps", "continue-on-error", "if", "environment", "concurrency"}
 # When a condition holds; a job without one always runs.
 HOLDS = {
     "github.event_name == 'pull_request'": {"request"},
     "github.event_name == 'push' && github.ref == 'refs/heads/main'": {"main"},
+    "github.ref == 'refs/heads/main'": {"main", "rollback", "nightly"},
 }
 IMAGE = "ghcr.io/${{ github.repository }}"
 LOGIN = {
@@ -22,13 +31,18 @@ LOGIN = {
 }
 REPORTS = {"name": "reports", "path": "reports", "retention-days": "14"}
 DIGEST = {"name": "image", "path": "reports/image.json", "retention-days": "90"}
+TAKEN = {"name": "image", "path": "reports"}
 SECRET = re.compile(r"\bsecrets\b[.\w]*|\bgithub\.token\b")
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*")
 
 
 def parse(project):
     """Return the parsed files of a project, by name."""
-    return {name: project.yaml(name) for name in FILES}
+    return {
+        name: project.yaml(name)
+        for name in [*FILES, ROLLBACK]
+        if name in FILES or (project / name).exists()
+    }
 
 
 def read(files):
@@ -36,11 +50,22 @@ def read(files):
     return {
         workflow: {
             name: read_job(name, job)
-            for name, job in files[file]["jobs"].items()
+            for name, job in expand(files.get(file, {"jobs": {}}))
             if workflow in HOLDS.get(job.get("if"), {workflow})
         }
         for workflow, file in WORKFLOWS.items()
     }
+
+
+def expand(file):
+    """Yield each job, once for each environment that a person can choose."""
+    for name, job in file["jobs"].items():
+        if INPUT not in str(job):
+            yield name, job
+            continue
+        choices = file["on"]["workflow_dispatch"]["inputs"]["environment"]["options"]
+        for choice in choices:
+            yield f"{name}-{choice}", json.loads(json.dumps(job).replace(INPUT, choice))
 
 
 def frame(files):
@@ -77,7 +102,8 @@ def read_job(name, job):
             read.may_write.append(scope)
         elif (scope, leave) != ("contents", "read"):
             read.more.append((scope, leave))
-    read.secrets += SECRET.findall(str(job | {"steps": []}))
+    read_environment(job, read)
+    read.secrets += SECRET.findall(str(job | {"steps": [], "env": read.variables}))
     if "if" in job and job["if"] not in HOLDS:
         read.more.append(job["if"])
     if job["name"] != name:
@@ -91,8 +117,36 @@ def read_job(name, job):
     return read
 
 
+def read_environment(job, read):
+    """Take the environment of a job, whose secrets it hands over by their own names."""
+    environment = job.get("environment")
+    if isinstance(environment, dict):
+        read.more += unknown(environment, {"name", "url"})
+        # The settings of production want somebody's approval: docs/pipeline.md.
+        read.by_person = environment.get("name") == "production"
+        environment = environment.get("name")
+    if environment:
+        read.secrets.append(environment)
+        given = handed_over(job)
+        read.variables = {k: v for k, v in read.variables.items() if k not in given}
+    if "concurrency" in job:
+        group = job["concurrency"].get("group", "")
+        read.lock = group.removeprefix("deploy-")
+        if job["concurrency"] != {"group": f"deploy-{read.lock}", "queue": "max"}:
+            read.more.append(job["concurrency"])
+
+
+def handed_over(job):
+    """Return the names of the secrets that a job gets under their own names."""
+    return [
+        name
+        for name, value in job.get("env", {}).items()
+        if value == f"${{{{ secrets.{name} }}}}"
+    ]
+
+
 def read_step(step, read):
-    """Take a step into the job; only five actions are known."""
+    """Take a step into the job; only six actions are known."""
     action, options = step.get("uses", "").partition("@")[0], step.get("with", {})
     known = {"name", "uses", "with"} if action else {"name", "run"}
     if action == "docker/login-action" and options == LOGIN:
@@ -101,7 +155,8 @@ def read_step(step, read):
         read.secrets += SECRET.findall(str(step))
     if action == "actions/checkout":
         read.keeps_credentials = options.get("persist-credentials") != "false"
-        read.more += unknown(options, {"persist-credentials"})
+        # Heroku wants all of history.
+        read.more += unknown(options, {"persist-credentials", "fetch-depth"})
     elif action == "astral-sh/setup-uv":
         read.tools = ["uv"]
         pins = options.get("cache-dependency-glob") == "requirements-dev.txt"
@@ -114,6 +169,8 @@ def read_step(step, read):
         read.publishes.append("reports" if options == REPORTS else options)
     elif action == "actions/upload-artifact":
         read.publishes.append("image" if options == DIGEST else options)
+    elif action == "actions/download-artifact":
+        read.takes.append("image" if options == TAKEN else options)
     elif action == "docker/setup-buildx-action" and is_builder(options):
         read.tools.append("builder")
     elif action and action != "docker/login-action":

@@ -7,7 +7,8 @@ import copy
 import re
 
 from pipeline import (
-    PINNED_TOOLS,
+    PINNED_NODE,
+    PINNED_UV,
     PORTS,
     Job,
     is_pinned,
@@ -22,7 +23,7 @@ FILES = [FILE]
 GLOBAL = {"workflow", "stages", "default", "variables"}
 JOB_KEYS = {"extends", "stage", "needs", "rules", "script", "services", "variables"}
 JOB_KEYS |= {"coverage", "artifacts", "image", "timeout", "interruptible", "cache"}
-JOB_KEYS |= {"before_script"}
+JOB_KEYS |= {"before_script", "environment", "resource_group"}
 CACHE = {
     "key": {"files": [".python-version", "requirements-dev.txt"]},
     "paths": [".cache/uv"],
@@ -40,9 +41,12 @@ REPORTS = {
     },
 }
 DIGEST = {"expire_in": "3 months", "paths": ["reports/image.json"]}
+# What GitLab and Docker read, and no make target does.
+OWN_VARIABLES = {"DOCKER_TLS_CERTDIR", "GIT_DEPTH"}
 # What a job with Docker may do before it calls make.
 SETUP = {
     "apk add --no-cache bash make": "make",
+    "apk add --no-cache bash curl git make python3": "python",
     "docker context create tls": "context",
     r"docker buildx create --driver-opt image=(\S+) --use tls": "builder",
     re.escape(
@@ -50,7 +54,7 @@ SETUP = {
         ' --username "$CI_REGISTRY_USER" --password-stdin "$CI_REGISTRY"'
     ): "registry",
 }
-WORKFLOWS = {"request", "main", "nightly"}
+WORKFLOWS = {"request", "main", "rollback", "nightly"}
 SOURCE = "$CI_PIPELINE_SOURCE"
 # When a rule holds. One without a condition always does.
 HOLDS = {
@@ -60,6 +64,8 @@ HOLDS = {
     f'{SOURCE} == "push" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH': {"main"},
     None: WORKFLOWS,
 }
+# A job that nobody need start is not of a push: a person uses it later, by itself.
+OPTIONAL = {"when": "manual", "allow_failure": "true"}
 
 
 def parse(project):
@@ -77,7 +83,7 @@ def read(files):
     }
     return {
         workflow: read_workflow(workflow, jobs, file)
-        for workflow in ("request", "main", "nightly")
+        for workflow in ("request", "main", "rollback", "nightly")
     }
 
 
@@ -108,18 +114,33 @@ def merge(below, above):
 def read_workflow(workflow, jobs, file):
     rules = {name: first_rule(job, workflow) for name, job in jobs.items()}
     jobs = {name: job for name, job in jobs.items() if rules[name] is not None}
-    return {
+    found = {
         name: read_job(job, rules[name], earlier(job, jobs, file["stages"]), file)
         for name, job in jobs.items()
     }
+    for job in found.values():
+        if not job.lock:
+            continue
+        # A delivery names the job whose artifact it takes, though it waits for one that
+        # waits for that. (GitLab refuses a need that is not there; here it is seen.)
+        needs = [found[name].needs for name in job.needs if name in found]
+        before = set().union(*needs)
+        job.needs = [name for name in job.needs if name not in before]
+    return found
 
 
 def first_rule(job, workflow):
     """Return the rule that adds a job to a workflow, or None."""
     if "rules" not in job:
-        return {}
+        return {} if workflow != "rollback" else None
     for rule in job["rules"]:
-        if workflow in HOLDS.get(rule.get("if"), WORKFLOWS):
+        is_optional = rule | OPTIONAL == rule
+        flows = HOLDS.get(rule.get("if"), WORKFLOWS)
+        if is_optional:
+            flows = {"rollback"} if "main" in flows else set()
+        elif workflow == "rollback":
+            continue
+        if workflow in flows:
             return rule
     return None
 
@@ -140,6 +161,7 @@ def read_job(job, rule, earlier, file):
     # The services get the job's variables, so their password is the job's.
     password = variables.get("POSTGRES_PASSWORD")
     begun, run = setup(job.get("before_script", []) + job["script"], SETUP)
+    is_optional = rule | OPTIONAL == rule
     read = Job(
         run=run,
         needs=job.get("needs", earlier),
@@ -149,21 +171,35 @@ def read_job(job, rule, earlier, file):
             if service["alias"] != "docker"
         ],
         variables=lead(
-            {key: variables[key] for key in variables if key != "DOCKER_TLS_CERTDIR"},
+            {key: variables[key] for key in variables if key not in OWN_VARIABLES},
             listening,
             password,
             "$CI_REGISTRY_IMAGE",
         ),
-        may_fail=rule.get("allow_failure") == "true",
+        may_fail=rule.get("allow_failure") == "true" and not is_optional,
         has_timeout="timeout" in job,
         is_cached=job.get("cache") == CACHE,
         tools=read_tools(job, begun),
         may_write=["packages"] if "registry" in begun else [],
         secrets=["registry"] if "registry" in begun else [],
+        lock=job.get("resource_group", ""),
+        by_person=rule.get("when") == "manual" and not is_optional,
         keeps_credentials=file.get("variables", {}).get("FF_GIT_URLS_WITHOUT_TOKENS")
         != "true",
-        more=unknown(job, JOB_KEYS) + unknown(rule, {"if", "allow_failure"}),
+        more=unknown(job, JOB_KEYS) + unknown(rule, {"if", "allow_failure", "when"}),
     )
+    if rule.get("when", "manual") != "manual":
+        read.more.append(rule)
+    if environment := job.get("environment"):
+        whole = environment if isinstance(environment, dict) else {"name": environment}
+        read.secrets.append(whole["name"])
+        read.more += unknown(whole, {"name", "url"})
+    # A delivery is never cancelled half-way.
+    if read.lock and job.get("interruptible") != "false":
+        read.more.append("may be cancelled")
+    # What a job needs, it gets the artifacts of.
+    if "make deploy" in run and "publish" in read.needs:
+        read.takes.append("image")
     if rule.get("if") not in HOLDS:
         read.more.append(rule)
     for service in services:
@@ -179,8 +215,12 @@ def read_job(job, rule, earlier, file):
 
 def read_tools(job, begun):
     """Return what a job works with. Docker is a client and a server, which share keys."""
-    if PINNED_TOOLS.fullmatch(job["image"]):
+    if PINNED_UV.fullmatch(job["image"]):
         return ["uv"]
+    if PINNED_NODE.fullmatch(job["image"]):
+        return ["node"]
+    if is_pinned(job["image"], "docker") and begun == ["python"]:
+        return ["docker"]
     servers = [it["name"] for it in job.get("services", []) if it["alias"] == "docker"]
     is_docker = all(is_pinned(image, "docker") for image in (job["image"], *servers))
     is_safe = job.get("variables", {}).get("DOCKER_TLS_CERTDIR") == "/certs"

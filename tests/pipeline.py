@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 POSTGRES, REDIS = "postgres:18", "redis:8.10.2"
 PORTS = {POSTGRES: 5432, REDIS: 6379}  # where the images listen
 PINNED_IMAGE = re.compile(r"[a-z/-]+:v?[\d.]+(-[a-z]+)?@sha256:[0-9a-f]{64}")
-# The image of uv: every part of its tag is a full version.
-PINNED_TOOLS = re.compile(r"ghcr\.io/astral-sh/uv:\d+\.\d+\.\d+-python3\.\d\d-[a-z]+")
+# The images of uv and Node.js: every part of their tags is a full version.
+PINNED_UV = re.compile(r"ghcr\.io/astral-sh/uv:\d+\.\d+\.\d+-python3\.\d\d-[a-z]+")
+PINNED_NODE = re.compile(r"node:\d+\.\d+\.\d+-[a-z]+")
 
 
 @dataclass(kw_only=True)
@@ -29,9 +30,13 @@ class Job:
     # What it has beside the code: uv, or Docker, which may have a pinned builder.
     tools: list = field(default_factory=lambda: ["uv"])
     publishes: list = field(default_factory=list)
+    takes: list = field(default_factory=list)  # what another job has published
     may_write: list = field(default_factory=list)
     keeps_credentials: bool = False
-    secrets: list = field(default_factory=list)  # "registry": it logs in to push
+    # What it may see: "registry", where it logs in to push, or an environment.
+    secrets: list = field(default_factory=list)
+    lock: str = ""  # Of the jobs with the same one, one runs and the others wait.
+    by_person: bool = False  # It waits until somebody lets it run.
     more: list = field(default_factory=list)  # whatever else the file says
 
 
@@ -67,11 +72,43 @@ PUBLISH = replace(
     may_write=["packages"],
     secrets=["registry"],
 )
+
+
+def delivery(target, environment, **more):
+    """Return a job that delivers to an environment, or goes back there."""
+    return Job(
+        run=["make tools", f"make {target}"],
+        variables={"ENVIRONMENT": environment},
+        is_cached=False,
+        secrets=[environment],
+        lock=environment,
+        **more,
+    )
+
+
+DELIVERY = {
+    "deploy-staging": delivery(
+        "deploy", "staging", needs=["publish", "audit"], takes=["image"]
+    ),
+    "deploy-production": delivery(
+        *("deploy", "production"),
+        needs=["deploy-staging"],
+        takes=["image"],
+        by_person=True,
+    ),
+}
+ROLLBACK = {
+    f"rollback-{environment}": delivery("rollback", environment)
+    for environment in ("staging", "production")
+}
+# What the command lines of platforms want beside Python, git and make.
+PLATFORM_TOOLS = {"heroku": ["node"], "fly": ["docker"]}
 # The definition: the jobs of each workflow, with every option on. A change is first a
-# request to merge, and then a push to main.
+# request to merge, and then a push to main; a person starts what goes back.
 PIPELINE = {
     "request": GATES | {"build": BUILD} | AUDIT,
-    "main": GATES | {"publish": PUBLISH} | AUDIT,
+    "main": GATES | {"publish": PUBLISH} | AUDIT | DELIVERY,
+    "rollback": ROLLBACK,
     "nightly": {
         "audit": Job(run=["make audit"]),
         "newest": Job(
@@ -85,14 +122,20 @@ PIPELINE = {
 
 def expected(
     *,
-    use_redis,
+    use_redis=False,
     use_celery=False,
     use_channels=False,
     use_docker=False,
+    deploy_target="none",
     dependency_audit="report",
+    ci_provider="github",
     **_,
 ):
     """Return the pipeline of a project with these answers."""
+    delivers_image = delivers_an_image(use_docker, deploy_target)
+    # Each of GitHub's runners has all of them.
+    tools = PLATFORM_TOOLS.get(deploy_target, ["uv"])
+    tools = ["docker"] if ci_provider == "github" else tools
     chosen = {
         "REDIS": use_redis,
         "CELERY": use_redis and use_celery,
@@ -100,6 +143,13 @@ def expected(
     }
 
     def adapt(job):
+        if job.lock:
+            job = replace(job, tools=tools, takes=job.takes if delivers_image else [])
+        if job.run == ["make tools", "make deploy"] and not job.by_person:
+            begun = ["publish" if delivers_image else "test"]
+            job = replace(
+                job, needs=begun + ["audit"] * (dependency_audit == "enforce")
+            )
         return replace(
             job,
             services=[image for image in job.services if image != REDIS or use_redis],
@@ -115,10 +165,19 @@ def expected(
         workflow: {
             name: adapt(job)
             for name, job in jobs.items()
-            if use_docker or "docker" not in job.tools
+            if (deploy_target != "none" if job.lock else is_built(job, use_docker))
         }
         for workflow, jobs in PIPELINE.items()
     }
+
+
+def delivers_an_image(use_docker, deploy_target):
+    """Say whether an environment runs what the pipeline has published."""
+    return use_docker and deploy_target not in ("none", "heroku")
+
+
+def is_built(job, use_docker):
+    return use_docker or "docker" not in job.tools
 
 
 def without_digest(image):

@@ -518,6 +518,28 @@ def test_kubernetes_wants_the_secret_that_its_pods_read(running):
     assert not platform.asked()
 
 
+def test_kubectl_gets_a_pipelines_secret_as_a_file_that_only_its_user_reads(
+    running, tmp_path
+):
+    platform = running("kubernetes")
+    (tmp_path / "files").mkdir()
+
+    code, output = platform.deliver(
+        "deploy",
+        "staging",
+        platform.commits[1],
+        KUBECONFIG_CONTENT="users: [very-secret]",
+        TMPDIR=str(tmp_path / "files"),
+    )
+
+    assert code == 0, output
+    assert (platform.folder / "kubeconfig").read_text() == (
+        "100600 users: [very-secret]"
+    )
+    assert "very-secret" not in output
+    assert not list((tmp_path / "files").iterdir())
+
+
 def test_kubernetes_migrates_to_the_end_before_it_switches(running):
     platform = running("kubernetes")
     platform.deliver("deploy", "staging", platform.commits[1])

@@ -2,6 +2,7 @@
 
 import re
 
+import github
 import pytest
 from options import EVERY_COMBINATION, REDIS_STATES, TEMPLATE, combinations
 from readers import READERS
@@ -50,7 +51,8 @@ TARGETS = {
     },
 }
 PROVIDERS = {name: set(reader.FILES) for name, reader in READERS.items()}
-OPTIONAL = REDIS | CELERY | CHANNELS | NO_CHANNELS | DOCKER
+ROLLBACK = {github.ROLLBACK}
+OPTIONAL = REDIS | CELERY | CHANNELS | NO_CHANNELS | DOCKER | ROLLBACK
 OPTIONAL = OPTIONAL.union(*PROVIDERS.values(), *TARGETS.values())
 
 # What must not be said anywhere in a project that did not choose it.
@@ -79,6 +81,11 @@ def test_a_project_has_the_files_of_its_answers_and_no_other(rendered, answers):
     if answers.get("use_docker"):
         expected |= DOCKER
     expected |= TARGETS[answers.get("deploy_target", "none")]
+    if (
+        answers["ci_provider"] == "github"
+        and answers.get("deploy_target", "none") != "none"
+    ):
+        expected |= ROLLBACK
     if not answers.get("use_celery"):
         expected.discard("deploy/kustomize/base/worker.yaml")
     expected |= CHANNELS if answers.get("use_channels") else NO_CHANNELS

@@ -5,12 +5,16 @@ import github
 import gitlab
 import pytest
 from options import REDIS_STATES, TEMPLATE, choices, combinations
-from pipeline import PINNED_IMAGE, PINNED_TOOLS, PIPELINE, expected
+from pipeline import PINNED_IMAGE, PINNED_NODE, PINNED_UV, PIPELINE, expected
 from readers import READERS
 
 PROVIDERS = choices("ci_provider")
 COMBINATIONS = combinations("ci_provider", "redis", "dependency_audit", "use_docker")
-FULL = REDIS_STATES["redis-celery-channels"] | {"use_docker": True}
+COMBINATIONS |= combinations(
+    "ci_provider", "dependency_audit", "use_docker", "deploy_target"
+)
+FULL = REDIS_STATES["redis-celery-channels"]
+FULL = FULL | {"use_docker": True, "deploy_target": "kubernetes"}
 # Around the jobs: when they run, and what they may do unless they say so. A request's run
 # gives way to a newer push; a run of the main branch never does.
 FRAMES = {
@@ -60,13 +64,30 @@ FRAMES = {
     "circleci": {
         "version": "2.1",
         "parameters": {
-            "nightly": {
-                "description": "Run the workflow nightly, and no other. The schedule sets this.",
-                "type": "boolean",
-                "default": "false",
+            "run": {
+                "description": "Which workflow to run. The schedule sets this.",
+                "type": "enum",
+                "enum": ["ci", "nightly"],
+                "default": "ci",
             }
         },
     },
+}
+BY_HAND = {
+    "name": "Rollback",
+    "on": {
+        "workflow_dispatch": {
+            "inputs": {
+                "environment": {
+                    "description": "Which environment goes back to the release before?",
+                    "type": "choice",
+                    "options": ["staging", "production"],
+                    "required": "true",
+                }
+            }
+        }
+    },
+    "permissions": {},
 }
 
 
@@ -88,12 +109,48 @@ def test_each_provider_runs_the_same_pipeline(rendered, answers):
 
 
 @pytest.mark.parametrize("answers", COMBINATIONS.values(), ids=COMBINATIONS)
-def test_no_job_that_a_request_reaches_can_push(rendered, answers):
+def test_no_job_that_a_request_reaches_sees_a_secret_or_can_push(rendered, answers):
     reader = READERS[answers["ci_provider"]]
     pipeline = reader.read(reader.parse(rendered(**answers)))
     assert powerful(pipeline["request"]) == []
     assert powerful(pipeline["nightly"]) == []
-    assert powerful(pipeline["main"]) == ["publish"] * answers["use_docker"]
+    delivers = answers.get("deploy_target", "none") != "none"
+    assert powerful(pipeline["main"]) == (
+        ["publish"] * answers["use_docker"]
+        + ["deploy-staging", "deploy-production"] * delivers
+    )
+
+
+@pytest.mark.parametrize("target", sorted(set(choices("deploy_target")) - {"none"}))
+def test_a_delivery_gets_what_its_target_asks_for(rendered, target):
+    project = rendered(use_docker=True, deploy_target=target)
+    files = parse(project, "github")
+    asked = project.run("python3", "-c", ASK.format(target=target), PYTHONPATH="deploy")
+    jobs = {**change(files), **files[github.ROLLBACK]["jobs"]}
+    given = {
+        name: github.handed_over(job)
+        for name, job in jobs.items()
+        if "environment" in job
+    }
+    (names,) = {tuple(it) for it in given.values()}
+    assert given.keys() == {"deploy-staging", "deploy-production", "rollback"}
+    assert set(asked.stdout.split()) <= set(names)
+    text = project.read("docs/pipeline.md") + project.read("docs/delivery.md")
+    assert all(f"`{name}`" in text for name in names)
+
+
+ASK = "import {target}; print(*{target}.VARIABLES)"
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS.values(), ids=COMBINATIONS)
+def test_a_job_sees_the_secrets_of_its_own_environment_alone(rendered, answers):
+    reader = READERS[answers["ci_provider"]]
+    pipeline = reader.read(reader.parse(rendered(**answers)))
+    for jobs in pipeline.values():
+        for name, job in jobs.items():
+            if job.secrets and name != "publish":
+                assert name.endswith(f"-{job.secrets[0]}")
+                assert len(job.secrets) == 1
 
 
 def powerful(jobs):
@@ -101,7 +158,7 @@ def powerful(jobs):
     return [
         name
         for name, job in jobs.items()
-        if job.secrets or job.may_write or job.tools not in (["uv"], ["docker"])
+        if job.secrets or job.may_write or "builder" in job.tools
     ]
 
 
@@ -115,14 +172,30 @@ def test_each_change_builds_its_image_once(rendered, answers):
         assert builds == [command] * answers["use_docker"]
 
 
-@pytest.mark.parametrize("use_docker", [False, True])
+@pytest.mark.parametrize("target", choices("deploy_target"))
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_nothing_else_stands_around_the_jobs(rendered, provider, use_docker):
-    files = parse(rendered(ci_provider=provider, use_docker=use_docker), provider)
-    frame = READERS[provider].frame(files)
-    if use_docker and provider == "gitlab":
+def test_nothing_else_stands_around_the_jobs(rendered, provider, target):
+    project = rendered(ci_provider=provider, use_docker=True, deploy_target=target)
+    frame = READERS[provider].frame(parse(project, provider))
+    if provider == "gitlab":
         frame["stages"].remove("image")
+    if target != "none":
+        without_delivery(provider, frame)
     assert frame == FRAMES[provider]
+
+
+def without_delivery(provider, frame):
+    """Take away what a target brings."""
+    if provider == "github":
+        assert frame.pop(github.ROLLBACK) == BY_HAND
+    if provider == "gitlab":
+        assert frame["stages"][-2:] == ["staging", "production"]
+        del frame["stages"][-2:]
+    if provider == "circleci":
+        run = frame["parameters"]["run"]
+        assert run["enum"][2:] == ["rollback-staging", "rollback-production"]
+        del run["enum"][2:]
+        run["description"] = run["description"].replace(", or who goes back", "")
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -137,8 +210,8 @@ def test_the_pipeline_only_calls_make_targets_that_exist(rendered):
     jobs = [job for workflow in PIPELINE.values() for job in workflow.values()]
     commands = [command for job in jobs for command in job.run]
     called = {re.fullmatch("make ([a-z-]+)", command)[1] for command in commands}
-    for answers in REDIS_STATES.values():
-        project = rendered(**answers, use_docker=True)
+    for target in set(choices("deploy_target")) - {"none"}:
+        project = rendered(use_docker=True, deploy_target=target)
         assert called <= prerequisites(project).keys()
 
 
@@ -155,12 +228,15 @@ def test_make_ci_does_what_the_jobs_lint_and_test_do(rendered):
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("version", choices("python_version"))
-def test_every_image_is_pinned(rendered, provider, version):
-    project = rendered(ci_provider=provider, python_version=version, **FULL)
+@pytest.mark.parametrize("target", choices("deploy_target"))
+def test_every_image_is_pinned(rendered, provider, version, target):
+    answers = FULL | {"ci_provider": provider, "python_version": version}
+    project = rendered(**answers | {"deploy_target": target})
     images = READERS[provider].images(parse(project, provider))
     assert images
     for image in images:
-        assert PINNED_IMAGE.fullmatch(image) or PINNED_TOOLS.fullmatch(image), image
+        pins = (PINNED_IMAGE, PINNED_UV, PINNED_NODE)
+        assert any(pin.fullmatch(image) for pin in pins), image
 
 
 def test_docker_and_its_server_are_one_version():
@@ -180,7 +256,7 @@ def test_the_image_brings_the_projects_python_and_uv(rendered, provider, version
     assert tools == {f"ghcr.io/astral-sh/uv:{uv}-python{version}-trixie"}
 
 
-@pytest.mark.parametrize("name", github.FILES)
+@pytest.mark.parametrize("name", [*github.FILES, github.ROLLBACK])
 def test_every_action_is_pinned_to_a_commit_and_names_its_version(rendered, name):
     assert github.unpinned(rendered(**FULL).read(name)) == []
 
@@ -208,42 +284,55 @@ def test_every_variable_of_the_pipeline_stands_in_the_example(rendered, answers)
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_each_job_says_where_to_read_what_to_do_when_it_is_red(rendered, provider):
-    project = rendered(ci_provider=provider, use_docker=True)
-    links = re.findall(
-        r"# When red: docs/pipeline\.md#(\w+)\n +(\w+):|"
-        r"# When red: docs/pipeline\.md#(\w+)\n(\w+):",
-        "".join(project.read(name) for name in READERS[provider].FILES),
+    project = rendered(ci_provider=provider, **FULL)
+    pairs = re.findall(
+        r"# When red: docs/pipeline\.md#([\w-]+)\n *([\w-]+):",
+        "".join(project.read(name) for name in parse(project, provider)),
     )
-    pairs = [tuple(filter(None, link)) for link in links]
-    assert all(anchor == job for anchor, job in pairs)
-    assert {job for _, job in pairs} == {
-        job for jobs in PIPELINE.values() for job in jobs
+    for anchor, job in pairs:
+        # One page for both environments, and one job where a person chooses.
+        assert anchor == ("rollback" if job.startswith("rollback") else job)
+    anchors = {
+        "rollback" if job.startswith("rollback") else job
+        for jobs in PIPELINE.values()
+        for job in jobs
     }
+    assert {anchor for anchor, _ in pairs} == anchors
+
+
+# Of the documented table.
+ORDER = ["lint", "test", "build", "publish", "audit", "deploy-staging"]
+ORDER += ["deploy-production", "rollback-staging", "rollback-production", "newest"]
 
 
 @pytest.mark.parametrize("answers", COMBINATIONS.values(), ids=COMBINATIONS)
 def test_the_documented_table_is_the_pipeline(rendered, answers):
     text = rendered(**answers).read("docs/pipeline.md")
-    rows = re.findall(r"^\| \[(\w+)\]\(#\1\) \| (.+) \| (.+) \| (.+) \|$", text, re.M)
+    form = r"^\| \[([\w-]+)\]\(#([\w-]+)\) \| (.+) \| (.+) \| (.+) \|$"
+    rows = re.findall(form, text, re.M)
     pipeline = expected(**answers)
-    names = [name for jobs in pipeline.values() for name in jobs]
-    assert [row[0] for row in rows] == sorted(
-        set(names), key=["lint", "test", "build", "publish", "audit", "newest"].index
-    )
-    for name, runs, when, sees in rows:
+    names = {name for jobs in pipeline.values() for name in jobs}
+    assert [row[0] for row in rows] == [name for name in ORDER if name in names]
+    for name, anchor, runs, when, sees in rows:
+        assert anchor == ("rollback" if name.startswith("rollback") else name)
         jobs = {flow: jobs[name] for flow, jobs in pipeline.items() if name in jobs}
         job = next(iter(jobs.values()))
         assert re.findall("`(.+?)`", runs) == job.run
         assert ("on every change" in when) == (jobs.keys() >= {"request", "main"})
         assert ("request" in when) == (jobs.keys() == {"request"})
         assert ("push to main" in when) == (jobs.keys() == {"main"})
+        assert ("somebody starts it" in when) == (jobs.keys() == {"rollback"})
+        assert ("somebody approves" in when) == job.by_person
         assert ("nightly" in when) == ("nightly" in jobs)
         assert ("may fail" in when) == job.may_fail
-        assert re.findall(r"after (\w+)", when) == job.needs
+        after = re.search(r"after ([\w-]+)(?: and ([\w-]+))?", when)
+        assert [it for it in (after.groups() if after else ()) if it] == job.needs
         services = [image.partition(":")[0] for image in job.services]
         assert re.findall("postgres|redis", sees.lower()) == services
-        assert ("registry" in sees) == bool(job.secrets)
-        assert f"### {name}\n" in text
+        assert ("registry" in sees) == ("registry" in job.secrets)
+        for environment in ("staging", "production"):
+            assert (f"secrets of {environment}" in sees) == (environment in job.secrets)
+        assert f"### {anchor}\n" in text
 
 
 # Each damages the parsed files in one way that the comparison must see.
@@ -534,7 +623,7 @@ DAMAGES = {
         ].append(circleci_file(f)["workflows"].pop("audit")["jobs"][0]),
         "nightly at every push": lambda f: circleci_file(f)["workflows"][
             "nightly"
-        ].update(when="not pipeline.parameters.nightly"),
+        ].update(when='pipeline.parameters.run == "ci"'),
         "no timeout": lambda f: circleci_file(f)["commands"]["make"]["steps"][0][
             "run"
         ].pop("no_output_timeout"),
@@ -667,11 +756,14 @@ def test_damage_around_the_jobs_is_seen(rendered, provider):
         "docker:29-cli@sha256:" + 63 * "a",
         "docker:29.8.1-cli",
         "moby/buildkit@sha256:" + 64 * "a",
+        "node:24-trixie",
+        "node:24.19.0",
     ],
 )
 def test_damage_to_the_pin_of_an_image_is_seen(image):
     assert not PINNED_IMAGE.fullmatch(image)
-    assert not PINNED_TOOLS.fullmatch(image)
+    assert not PINNED_UV.fullmatch(image)
+    assert not PINNED_NODE.fullmatch(image)
 
 
 @pytest.mark.parametrize(
