@@ -18,25 +18,35 @@ from sandbox import UV, Run, Service, united
 
 ACT = Path(sys.executable).with_name("act")
 STAND_INS = TEMPLATE / "tests" / "actions"
-EVENTS = {"main": ("ci.yml", "push"), "nightly": ("nightly.yml", "schedule")}
+EVENTS = {
+    "main": ("ci.yml", "push"),
+    "nightly": ("nightly.yml", "schedule"),
+    "rollback-staging": ("rollback.yml", "workflow_dispatch"),
+}
 
 
 def run_github(project: Project, sandbox, workflow="main", jobs=()):
     """Run a workflow of a project that is committed, as on its main branch."""
     name, event = EVENTS[workflow]
     file = f".github/workflows/{name}"
+    inputs = {"environment": workflow.partition("-")[2]}
     workflow = project.yaml(file)
     (sandbox.scratch / "artifacts").mkdir()
     runners = {job["runs-on"] for job in workflow["jobs"].values()}
-    command = [ACT, event, "--json", "--rm", "--workflows", file]
+    # act does not know the key `queue`, and would read the workflow no further.
+    known = sandbox.scratch / name
+    known.write_text(project.read(file).replace("      queue: max\n", ""))
+    command = [ACT, event, "--json", "--rm", "--workflows", known]
     command += [f"--platform={runner}=-self-hosted" for runner in runners]
     command += ["--container-daemon-socket=-", "--no-cache-server"]
     command += ["--action-offline-mode"]
     command += [f"--action-cache-path={sandbox.scratch / 'cache'}"]
     # Without these, act would take them from the project's folder.
-    command += [
-        f"--{name}-file={os.devnull}" for name in ("env", "secret", "var", "input")
-    ]
+    command += [f"--{name}-file={os.devnull}" for name in ("env", "var")]
+    secrets = sandbox.secrets.get(inputs["environment"] or "staging", {})
+    for kind, values in (("secret", secrets), ("input", inputs)):
+        (sandbox.scratch / kind).write_text(yaml.safe_dump(values))
+        command.append(f"--{kind}-file={sandbox.scratch / kind}")
     command += [f"--local-repository={stand_in}" for stand_in in stand_ins(workflow)]
     command += [f"--job={job}" for job in jobs]
     environment = sandbox.environment(

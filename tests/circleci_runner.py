@@ -12,6 +12,7 @@ import circleci
 from sandbox import Run, Sandbox, Service
 
 IMAGE_KEYS = {"image", "environment"}
+ENTRY_KEYS = {"requires", "filters", "context", "serial-group", "type"}
 RUN_KEYS = {"name", "command", "no_output_timeout"}
 # CircleCI's own shell: https://circleci.com/docs/reference/configuration-reference/
 SHELL = "bash -eo pipefail -c"
@@ -27,21 +28,34 @@ def run_circleci(project, sandbox: Sandbox, workflow="main", jobs=()):
     run = Run(True, {}, {}, {}, sandbox.scratch / "artifacts")
     for name, content in file["workflows"].items():
         check_keys(content, {"when", "jobs"})
-        if workflow in circleci.WHEN[content["when"]]:
-            needs = dict(read_entry(entry) for entry in content["jobs"])
-            run_jobs(needs, wanted(jobs, needs), file, project, sandbox, run)
-            if name in {"ci", "nightly"}:
+        flows = (
+            {name} if name.startswith("rollback") else circleci.WHEN[content["when"]]
+        )
+        if workflow in flows:
+            entries = read_entries(content)
+            needs = {job: options["requires"] for job, options in entries.items()}
+            names = wanted(jobs, needs)
+            run_jobs(entries, needs, names, file, project, sandbox, run)
+            if name != "audit":
                 run.passed = "failure" not in (run.results[job] for job in needs)
     return run
 
 
-def read_entry(entry):
-    """Return the name of a workflow's job, and the jobs that it requires."""
-    if isinstance(entry, str):
-        return entry, []
-    ((name, options),) = entry.items()
-    check_keys(options, {"requires"})
-    return name, options["requires"]
+def read_entries(workflow):
+    """Return the jobs of a workflow on main, with their options.
+
+    Somebody approves whatever waits for that.
+    """
+    entries = dict(map(circleci.read_entry, workflow["jobs"]))
+    approvals = {name: it for name, it in entries.items() if "type" in it}
+    found = {}
+    for name in entries:
+        options = circleci.through(approvals, entries[name])
+        check_keys(options, ENTRY_KEYS)
+        flows = circleci.FILTERS.get(options.get("filters"), {"main"})
+        if name not in approvals and "main" in flows:
+            found[name] = options
+    return found
 
 
 def wanted(jobs, needs):
@@ -52,27 +66,30 @@ def wanted(jobs, needs):
     return found.union(*(wanted(needs[job], needs) for job in found if needs[job]))
 
 
-def run_jobs(needs, names, file, project, sandbox, run):
+def run_jobs(entries, needs, names, file, project, sandbox, run):
     """Run the named jobs of one workflow, each after those that it requires."""
     waiting = dict(needs)
     while waiting:
         job = next(job for job in waiting if not waiting.keys() & set(needs[job]))
         del waiting[job]
         if job in names and all(run.results[it] == "success" for it in needs[job]):
-            run_job(job, file, project, sandbox, run)
+            contexts = entries[job].get("context", [])
+            contexts = [contexts] if isinstance(contexts, str) else contexts
+            run_job(job, contexts, file, project, sandbox, run)
         else:
             run.results[job] = "skipped"
 
 
-def run_job(name, file, project, sandbox, run):
+def run_job(name, contexts, file, project, sandbox, run):
     """Run one job, and write down in the run how it ended."""
     job = file["jobs"][name]
-    check_keys(job, {"executor", "steps"})
+    check_keys(job, {"executor", "steps", "environment"})
     executor = file["executors"][job["executor"]]
-    check_keys(executor, {"docker"})
-    for image in executor["docker"]:
+    check_keys(executor, {"docker", "machine"})
+    images = executor.get("docker", [{}])
+    for image in images:
         check_keys(image, IMAGE_KEYS)
-    primary, *others = executor["docker"]
+    primary, *others = images
     services = {}
     for image in others:
         service = Service(image["image"], "127.0.0.1", image.get("environment", {}))
@@ -80,13 +97,16 @@ def run_job(name, file, project, sandbox, run):
     box = replace(sandbox, scratch=sandbox.scratch / name)
     (box.scratch / "project").mkdir(parents=True)
     environment = box.environment(CI="true", CIRCLECI="true")
-    environment |= primary.get("environment", {})
+    environment |= primary.get("environment", {}) | job.get("environment", {})
+    for context in contexts:
+        environment |= sandbox.secrets[context]
     steps = list(circleci.expand(job["steps"], file["commands"]))
     packages = environment["UV_CACHE_DIR"]
     # A job without a cache downloads anew: here uv's cache stands for the network, too.
     if "restore_cache" in dict(steps):
         del environment["UV_CACHE_DIR"]
     places = {"project": project.path, "artifacts": run.artifacts / name}
+    places["workspace"] = sandbox.scratch / "workspace"
     lines = [translate(*step, places, kept(file, packages)) for step in steps]
     script = "\n".join(["failed=0", *lines, "exit $failed"])
     command = ["bash", "-c", script]
@@ -129,6 +149,15 @@ def translate(step, body, places, caches):
         return caches.get(body["key"], "echo 'There is no cache for this key.'")
     if step == "save_cache":
         return ""
+    workspace = shlex.quote(str(places["workspace"]))
+    if step == "persist_to_workspace":
+        check_keys(body, {"root", "paths"})
+        paths = shlex.join(body["paths"])
+        do = f"mkdir -p {workspace}; cp -R --parents {paths} {workspace} || failed=$?"
+        return f"if [ $failed = 0 ]; then\n{do}\nfi"
+    if step == "attach_workspace":
+        check_keys(body, {"at"})
+        return f"cp -R {workspace}/. {shlex.quote(body['at'])} || failed=$?"
     # These two run in any case, and a folder that is not there does not fail the job.
     if step in {"store_artifacts", "store_test_results"}:
         check_keys(body, {"path"})

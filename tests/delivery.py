@@ -23,11 +23,10 @@ class Sites(ThreadingHTTPServer):
     """A server for all sites: http://localhost:PORT/NAME is the one of that name."""
 
     daemon_threads = True
-    # The folder of the test that runs: $STAND_IN.
-    folder = None
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Site)
+    def __init__(self, port=0, folder=None):
+        super().__init__(("127.0.0.1", port), Site)
+        self.folder = folder  # of the test that runs: $STAND_IN
 
 
 class Site(BaseHTTPRequestHandler):
@@ -234,6 +233,15 @@ class Kubernetes(Platform):
             self.serve(name, commit)
             self.serve(f"{name}-worker", commit)
         self.save(state)
+
+    def run_next(self, environment, commit):
+        """Let an environment run one more commit."""
+        state, name = self.state(), self.names[environment]
+        for revisions in state[name]["deployments"].values():
+            revisions.insert(0, [2, self.image(commit), 2])
+        self.save(state)
+        self.serve(name, commit)
+        self.serve(f"{name}-worker", commit)
 
     def start(self, verb, environment, release="", **variables):
         image = {"IMAGE": self.image(release)} if release else {}

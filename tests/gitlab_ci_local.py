@@ -11,12 +11,10 @@ import subprocess
 
 import gitlab
 from node import GITLAB_CI_LOCAL, NODE, node_modules
-from options import TEMPLATE
-from sandbox import Run, Sandbox, Service, united
+from sandbox import STAND_INS, Run, Sandbox, Service, united
 
 PROGRAM = "gitlab-ci-local/dist/index.js"
-STAND_INS = TEMPLATE / "tests" / "commands"
-SOURCES = {"main": "push", "nightly": "schedule"}
+SOURCES = {"main": "push", "nightly": "schedule", "rollback": "push"}
 STATE = ".gitlab-ci-local"
 ENDED = re.compile(r"^ (PASS|WARN|FAIL)  +(\S+)", re.MULTILINE)
 
@@ -30,9 +28,14 @@ def run_gitlab(project, sandbox: Sandbox, workflow="main", jobs=()):
     command = [NODE, node_modules(GITLAB_CI_LOCAL) / PROGRAM, "--force-shell-executor"]
     command += ["--shell-isolation", "--no-artifacts-to-source"]
     command += [f"--variable=CI_PIPELINE_SOURCE={SOURCES[workflow]}"]
-    command += ["--ignore-predefined-vars=CI_PIPELINE_SOURCE"]
+    registry = sandbox.secrets.get("registry", {})
+    own = ["CI_PIPELINE_SOURCE", *(it for it in registry if it.startswith("CI_"))]
+    command += [f"--ignore-predefined-vars={','.join(own)}"]
     # A job would find an empty cache in the place that the file names.
     command += [f"--variable=UV_CACHE_DIR={environment['UV_CACHE_DIR']}"]
+    for values in sandbox.secrets.values():
+        given = {k: v for k, v in values.items() if k != "IMAGE"}  # The file sets it.
+        command += [f"--variable={name}={value}" for name, value in given.items()]
     command += ["--needs", *jobs] if jobs else []
     file = gitlab.parse(project)
     services = read_services(file[gitlab.FILE])
@@ -61,7 +64,8 @@ def read_services(file):
         if name in gitlab.GLOBAL or name.startswith("."):
             continue
         job = gitlab.extend(job, file)
-        for number, service in enumerate(job.get("services", []), start=2):
+        servers = [it for it in job.get("services", []) if it["alias"] != "docker"]
+        for number, service in enumerate(servers, start=2):
             variables = file.get("variables", {}) | job.get("variables", {})
             variables |= service.get("variables", {})
             place = (f"127.0.0.{number}", variables, service["alias"])

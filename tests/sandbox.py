@@ -16,7 +16,7 @@ import struct
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from options import TEMPLATE
@@ -24,6 +24,8 @@ from pipeline import PORTS, without_digest
 from project import clean_environment
 
 UV = Path(shutil.which("uv") or TEMPLATE / ".tools/bin/uv")
+STAND_INS = TEMPLATE / "tests" / "commands"
+LOCAL = "127.0.0.1"
 PATIENCE = 60  # seconds that a server may take to start
 UNSHARE = ["unshare", "--user", "--map-root-user", "--mount", "--net"]
 UNSHARE += ["--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -71,11 +73,17 @@ class Sandbox:
     scratch: Path
     programs: Path
     without: tuple = ()  # the services that are gone
+    secrets: dict = field(default_factory=dict)  # of the environments and the registry
+    stand_in: Path | None = None  # the folder of a platform that the stand-ins play
 
     def environment(self, **variables):
         """Return what a job finds: no settings of the user's, but what uv has downloaded."""
         for folder in ("home", "tmp"):
             (self.scratch / folder).mkdir()
+        if self.stand_in:
+            variables |= {"STAND_IN": str(self.stand_in), "SMOKE_SECONDS": "5"}
+            path = variables.get("PATH", os.environ["PATH"])
+            variables["PATH"] = os.pathsep.join([str(STAND_INS), path])
         return clean_environment(
             HOME=str(self.scratch / "home"),
             TMPDIR=str(self.scratch / "tmp"),
@@ -90,6 +98,9 @@ class Sandbox:
 
     def run(self, command, folder, environment, services, timeout=300):
         """Run a command with its services; return its exit code and all that it printed."""
+        if self.stand_in:
+            given = {"STAND_IN": str(self.stand_in)}
+            services = services | {"sites": Service("sites", LOCAL, given, port=8000)}
         for name in services:
             (self.scratch / name).mkdir()
         spec = {
@@ -197,7 +208,18 @@ def ask_valkey(service):
         return connection.makefile(errors="replace").read()
 
 
-SERVERS = {"postgres": run_postgres, "redis": run_valkey}
+def run_sites(service, programs, folder):
+    """Serve what the environments of a delivery run, as the stand-ins say."""
+    script = "import sys; from delivery import Path, Sites; "
+    script += "sites = Sites(int(sys.argv[1]), Path(sys.argv[2])); "
+    script += "print('ready to accept connections', flush=True); sites.serve_forever()"
+    command = [sys.executable, "-c", script, str(service.port)]
+    command.append(service.environment["STAND_IN"])
+    environment = {"PYTHONPATH": str(Path(__file__).parent)}
+    start(command, folder.parent, log=folder / "log", env=environment)
+
+
+SERVERS = {"postgres": run_postgres, "redis": run_valkey, "sites": run_sites}
 
 
 def leave_root():

@@ -1,14 +1,19 @@
 """Each provider's own file is run here, on real servers at the addresses that it names."""
 
 import os
+import re
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sandbox
 from act import run_github
 from breaks import BREAKS
 from circleci_runner import run_circleci
+from delivery import Kubernetes
 from gitlab_ci_local import run_gitlab
 from options import REDIS_STATES, choices
 from project import Project
@@ -19,6 +24,24 @@ RUNNERS = {"github": run_github, "gitlab": run_gitlab, "circleci": run_circleci}
 PYTHON = "3.13"  # of the test environment, so it is there
 NONE, FULL = REDIS_STATES["none"], REDIS_STATES["redis-celery-channels"]
 of_every_provider = pytest.mark.parametrize("provider", choices("ci_provider"))
+
+
+URL = re.compile("https://[a-z.-]+")
+# What each place where secrets stand has: the registry, and an environment.
+SECRETS = {
+    "registry": {
+        "CI_REGISTRY": "registry.example.com",
+        "CI_REGISTRY_IMAGE": "registry.example.com/team/name",
+        "CI_REGISTRY_USER": "robot",
+        "CI_REGISTRY_PASSWORD": "also-secret",
+        "REGISTRY": "registry.example.com",
+        "REGISTRY_USER": "robot",
+        "REGISTRY_PASSWORD": "also-secret",
+        "IMAGE": "registry.example.com/team/name",
+    },
+    "staging": {"KUBECONFIG_CONTENT": "users: [very-secret]"},
+    "production": {"KUBECONFIG_CONTENT": "users: [very-secret]"},
+}
 
 
 def require_sandbox():
@@ -59,15 +82,45 @@ def project(rendered, tmp_path):
 def run(programs, tmp_path):
     """Return a function that runs the pipeline of a project as its provider would."""
 
-    def run(provider, project, without=(), **options):
-        project.commit()
-        scratch = tmp_path / "run"
-        scratch.mkdir()
-        return RUNNERS[provider](
-            project, Sandbox(scratch, programs, without=without), **options
-        )
+    def run(provider, project, platform=None, without=(), **options):
+        if not platform:
+            project.commit()
+        scratch = Path(tempfile.mkdtemp(dir=tmp_path))
+        sandbox = Sandbox(scratch, programs, without=without)
+        if platform:
+            sandbox.stand_in, sandbox.secrets = platform.folder, SECRETS
+        return RUNNERS[provider](project, sandbox, **options)
 
     return run
+
+
+@pytest.fixture
+def platform(project, tmp_path):
+    """Return a function that returns a project's clusters, with release A in both."""
+
+    def platform(provider):
+        folder = tmp_path / "platform"
+        folder.mkdir()
+        made = project(
+            ci_provider=provider,
+            use_docker=True,
+            deploy_target="kubernetes",
+            **REDIS_STATES["redis-celery"],
+        )
+        for name in Kubernetes.names:
+            address = URL.search(made.read("deploy/environments.toml"))[0]
+            site = f"http://localhost:8000/my-project-{name}"
+            made.edit("deploy/environments.toml", f'"{address}"', f'"{site}"')
+        made.commits = []
+        for text in "AB":
+            (made / "NOTES").write_text(text)
+            made.commit(text)
+            made.commits.append(made.run("git", "rev-parse", "HEAD").stdout.strip())
+        platform = Kubernetes(made, folder, SimpleNamespace())
+        platform.run_first()
+        return platform
+
+    return platform
 
 
 @of_every_provider
@@ -115,6 +168,42 @@ def test_the_nightly_run_tests_the_newest_packages_and_enforces_the_audit(
     assert not done.passed
     assert "The slowest tests" in done.logs["newest"]
     assert list(done.artifacts.rglob("newest.txt"))
+
+
+@of_every_provider
+def test_main_is_published_once_and_delivered_to_both_environments(
+    run, platform, provider
+):
+    platform = platform(provider)
+    done = run(provider, platform.project, platform, jobs=["deploy-production"])
+
+    wanted = ["lint", "test", "publish", "deploy-staging", "deploy-production"]
+    assert all(done.results[name] == "success" for name in wanted), done.logs
+    for name in Kubernetes.names:
+        assert platform.running(name) == platform.commits[-1]
+    # Both run the very image that was published.
+    (image,) = (platform.folder / "images").iterdir()
+    state = platform.state()
+    for name in Kubernetes.names.values():
+        _, running, _ = state[name]["deployments"]["web"][0]
+        assert running.endswith(f"@sha256:{image.name}")
+    assert (platform.folder / "kubeconfig").read_text().endswith(": [very-secret]")
+    assert "very-secret" not in str(done.logs)
+
+
+@of_every_provider
+def test_a_person_lets_an_environment_go_back(run, platform, provider):
+    platform = platform(provider)
+    first, second = platform.commits
+    platform.run_next("staging", second)
+    how = {"workflow": "rollback-staging"}
+    if provider == "gitlab":
+        how = {"workflow": "rollback", "jobs": ["rollback-staging"]}
+    done = run(provider, platform.project, platform, **how)
+
+    assert done.passed, done.logs
+    assert platform.running("staging") == first
+    assert platform.running("production") == first
 
 
 @of_every_provider
