@@ -146,6 +146,7 @@ def read_job(job, options, file):
         secrets=contexts,
         lock=options.get("serial-group", "").removeprefix(LOCK),
         by_person=options["type"] == "approval",
+        main_only=FILTERS.get(str(options.get("filters"))) == {"main", "rollback"},
         more=unknown(
             options, {"requires", "context", "filters", "serial-group", "type"}
         )

@@ -17,11 +17,12 @@ WORKFLOWS = {
 INPUT = "${{ inputs.environment }}"
 JOB_KEYS = {"name", "runs-on", "timeout-minutes", "needs", "permissions", "services"}
 JOB_KEYS |= {"env", "steps", "continue-on-error", "if", "environment", "concurrency"}
+MAIN = "github.ref == 'refs/heads/main'"
 # When a condition holds; a job without one always runs.
 HOLDS = {
     "github.event_name == 'pull_request'": {"request"},
-    "github.event_name == 'push' && github.ref == 'refs/heads/main'": {"main"},
-    "github.ref == 'refs/heads/main'": {"main", "rollback", "nightly"},
+    f"github.event_name == 'push' && {MAIN}": {"main"},
+    MAIN: {"main", "rollback", "nightly"},
 }
 IMAGE = "ghcr.io/${{ github.repository }}"
 LOGIN = {
@@ -94,6 +95,7 @@ def read_job(name, job):
         is_cached=False,
         tools=["docker"],  # Each runner has it.
         keeps_credentials=True,
+        main_only=job.get("if", "").endswith(MAIN),
         more=unknown(job, JOB_KEYS),
     )
     permissions = job.get("permissions", {"all": "that the workflow may"})

@@ -56,12 +56,13 @@ SETUP = {
 }
 WORKFLOWS = {"request", "main", "rollback", "nightly"}
 SOURCE = "$CI_PIPELINE_SOURCE"
+MAIN = "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"
 # When a rule holds. One without a condition always does.
 HOLDS = {
     f'{SOURCE} == "schedule"': {"nightly"},
     f'{SOURCE} != "schedule"': {"request", "main"},
     f'{SOURCE} == "merge_request_event"': {"request"},
-    f'{SOURCE} == "push" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH': {"main"},
+    f'{SOURCE} == "push" && {MAIN}': {"main"},
     None: WORKFLOWS,
 }
 # A job that nobody need start is not of a push: a person uses it later, by itself.
@@ -113,10 +114,15 @@ def merge(below, above):
 
 def read_workflow(workflow, jobs, file):
     rules = {name: first_rule(job, workflow) for name, job in jobs.items()}
-    jobs = {name: job for name, job in jobs.items() if rules[name] is not None}
+    # What a person may start later is a part of the pipeline of main.
+    beside = "main" if workflow == "rollback" else workflow
+    others = {
+        name: it for name, it in jobs.items() if first_rule(it, beside) is not None
+    }
     found = {
-        name: read_job(job, rules[name], earlier(job, jobs, file["stages"]), file)
+        name: read_job(job, rules[name], earlier(job, others, file["stages"]), file)
         for name, job in jobs.items()
+        if rules[name] is not None
     }
     for job in found.values():
         if not job.lock:
@@ -183,6 +189,7 @@ def read_job(job, rule, earlier, file):
         may_write=["packages"] if "registry" in begun else [],
         secrets=["registry"] if "registry" in begun else [],
         lock=job.get("resource_group", ""),
+        main_only=rule.get("if", "").endswith(MAIN),
         by_person=rule.get("when") == "manual" and not is_optional,
         keeps_credentials=file.get("variables", {}).get("FF_GIT_URLS_WITHOUT_TOKENS")
         != "true",

@@ -37,6 +37,7 @@ class Job:
     secrets: list = field(default_factory=list)
     lock: str = ""  # Of the jobs with the same one, one runs and the others wait.
     by_person: bool = False  # It waits until somebody lets it run.
+    main_only: bool = False  # It refuses any other branch.
     more: list = field(default_factory=list)  # whatever else the file says
 
 
@@ -71,6 +72,7 @@ PUBLISH = replace(
     publishes=["image"],
     may_write=["packages"],
     secrets=["registry"],
+    main_only=True,
 )
 
 
@@ -82,6 +84,7 @@ def delivery(target, environment, **more):
         is_cached=False,
         secrets=[environment],
         lock=environment,
+        main_only=True,
         **more,
     )
 

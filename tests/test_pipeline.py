@@ -476,6 +476,62 @@ DAMAGES = {
         "a push that keeps credentials": lambda f: change(f)["publish"]["steps"][0].pop(
             "with"
         ),
+        "a request that deploys": lambda f: change(f)["deploy-staging"].pop("if"),
+        "a deployment at night": lambda f: f[github.NIGHTLY]["jobs"].update(
+            {"deploy-staging": change(f)["deploy-staging"] | {"if": "always()"}}
+        ),
+        "staging before the gates": lambda f: change(f)["deploy-staging"].pop("needs"),
+        "production before staging": lambda f: change(f)["deploy-production"].update(
+            needs="publish"
+        ),
+        "no staging": lambda f: change(f).pop("deploy-staging"),
+        "no production": lambda f: change(f).pop("deploy-production"),
+        "the secrets of production for staging": lambda f: change(f)["deploy-staging"][
+            "environment"
+        ].update(name="production"),
+        "a secret that no environment holds": lambda f: change(f)["deploy-staging"].pop(
+            "environment"
+        ),
+        "a secret under another name": lambda f: change(f)["deploy-staging"][
+            "env"
+        ].update(KEY="${{ secrets.OTHER }}"),
+        "a deployment elsewhere": lambda f: change(f)["deploy-staging"]["env"].update(
+            ENVIRONMENT="production"
+        ),
+        "two deployments at once": lambda f: change(f)["deploy-production"].pop(
+            "concurrency"
+        ),
+        "a deployment that gives way": lambda f: change(f)["deploy-staging"][
+            "concurrency"
+        ].update({"cancel-in-progress": "true"}),
+        "a deployment that is dropped": lambda f: change(f)["deploy-staging"][
+            "concurrency"
+        ].pop("queue"),
+        "a lock of its own": lambda f: change(f)["deploy-staging"][
+            "concurrency"
+        ].update(group="deploy-${{ github.sha }}"),
+        "a deployment of no digest": lambda f: change(f)["deploy-staging"]["steps"].pop(
+            1
+        ),
+        "a deployment without its tool": lambda f: change(f)["deploy-staging"][
+            "steps"
+        ].pop(2),
+        "a deployment that may write": lambda f: change(f)["deploy-staging"][
+            "permissions"
+        ].update(packages="write"),
+        "a deployment that may fail": lambda f: change(f)["deploy-staging"].update(
+            {"continue-on-error": "true"}
+        ),
+        "a rollback of any branch": lambda f: f[github.ROLLBACK]["jobs"][
+            "rollback"
+        ].pop("if"),
+        "a rollback beside a deployment": lambda f: f[github.ROLLBACK]["jobs"][
+            "rollback"
+        ].pop("concurrency"),
+        "no rollback": lambda f: f.pop(github.ROLLBACK),
+        "a rollback of staging alone": lambda f: f[github.ROLLBACK]["on"][
+            "workflow_dispatch"
+        ]["inputs"]["environment"]["options"].pop(),
     },
     "gitlab": {
         "no PostgreSQL": lambda f: gitlab_file(f)[".with-services"]["services"].pop(0),
@@ -601,6 +657,55 @@ DAMAGES = {
         "a push that may fail": lambda f: gitlab_file(f)["publish"]["rules"][0].update(
             allow_failure="true"
         ),
+        "a request that deploys": lambda f: gitlab_file(f)[".deliver"].update(
+            rules=[{"if": '$CI_PIPELINE_SOURCE != "schedule"'}]
+        ),
+        "staging before the gates": lambda f: gitlab_file(f)["deploy-staging"].update(
+            needs=[]
+        ),
+        "production before staging": lambda f: gitlab_file(f)["deploy-production"][
+            "needs"
+        ].pop(),
+        "no staging": lambda f: gitlab_file(f).pop("deploy-staging"),
+        "no production": lambda f: gitlab_file(f).pop("deploy-production"),
+        "the variables of production for staging": lambda f: gitlab_file(f)[
+            "deploy-staging"
+        ]["environment"].update(name="production"),
+        "no environment": lambda f: gitlab_file(f)["deploy-staging"].pop("environment"),
+        "a deployment elsewhere": lambda f: gitlab_file(f)["deploy-staging"][
+            "variables"
+        ].update(ENVIRONMENT="production"),
+        "two deployments at once": lambda f: gitlab_file(f)["deploy-production"].pop(
+            "resource_group"
+        ),
+        "a deployment that gives way": lambda f: gitlab_file(f)[".deliver"].pop(
+            "interruptible"
+        ),
+        "production without a person": lambda f: gitlab_file(f)["deploy-production"][
+            "rules"
+        ][0].pop("when"),
+        "production that nobody need start": lambda f: gitlab_file(f)[
+            "deploy-production"
+        ]["rules"][0].update(allow_failure="true"),
+        "a deployment of no digest": lambda f: gitlab_file(f)["deploy-production"][
+            "needs"
+        ].pop(0),
+        "a deployment without its tool": lambda f: gitlab_file(f)["deploy-staging"][
+            "script"
+        ].pop(0),
+        "a rollback at every push": lambda f: gitlab_file(f)["rollback-staging"].pop(
+            "rules"
+        ),
+        "a rollback that blocks": lambda f: gitlab_file(f)["rollback-staging"]["rules"][
+            0
+        ].pop("allow_failure"),
+        "a rollback beside a deployment": lambda f: gitlab_file(f)[
+            "rollback-production"
+        ].pop("resource_group"),
+        "no rollback": lambda f: gitlab_file(f).pop("rollback-production"),
+        "a rollback that waits": lambda f: gitlab_file(f)["rollback-staging"].pop(
+            "needs"
+        ),
     },
     "circleci": {
         "no PostgreSQL": lambda f: with_services(f).pop(1),
@@ -708,6 +813,58 @@ DAMAGES = {
             "steps"
         ][2]["run"].pop("no_output_timeout"),
         "no digest": lambda f: circleci_file(f)["jobs"]["publish"]["steps"].pop(),
+        "a request that deploys": lambda f: circleci_jobs(f)["deploy-staging"].pop(
+            "filters"
+        ),
+        "staging before the gates": lambda f: circleci_jobs(f)["deploy-staging"].pop(
+            "requires"
+        ),
+        "production before staging": lambda f: circleci_jobs(f)[
+            "approve-production"
+        ].update(requires=["publish"]),
+        "production without a person": lambda f: circleci_jobs(f)[
+            "deploy-production"
+        ].update(requires=["deploy-staging"]),
+        "an approval for other branches": lambda f: circleci_jobs(f)[
+            "approve-production"
+        ].pop("filters"),
+        "the secrets of production for staging": lambda f: circleci_jobs(f)[
+            "deploy-staging"
+        ].update(context="production"),
+        "the secrets of both": lambda f: circleci_jobs(f)["deploy-staging"].update(
+            context=["staging", "production"]
+        ),
+        "a deployment without secrets": lambda f: circleci_jobs(f)[
+            "deploy-staging"
+        ].pop("context"),
+        "a deployment elsewhere": lambda f: circleci_file(f)["jobs"]["deploy-staging"][
+            "environment"
+        ].update(ENVIRONMENT="production"),
+        "two deployments at once": lambda f: circleci_jobs(f)["deploy-production"].pop(
+            "serial-group"
+        ),
+        "a lock for all projects": lambda f: circleci_jobs(f)["deploy-staging"].update(
+            {"serial-group": "deployments"}
+        ),
+        "a deployment of no digest": lambda f: circleci_file(f)["jobs"][
+            "deploy-staging"
+        ]["steps"].pop(1),
+        "a digest that nobody keeps": lambda f: circleci_file(f)["jobs"]["publish"][
+            "steps"
+        ].pop(),
+        "a deployment without its tool": lambda f: circleci_file(f)["jobs"][
+            "deploy-staging"
+        ]["steps"].pop(2),
+        "a rollback at every push": lambda f: circleci_file(f)["workflows"][
+            "rollback-staging"
+        ].update(when='pipeline.parameters.run == "ci"'),
+        "a rollback of any branch": lambda f: circleci_file(f)["workflows"][
+            "rollback-staging"
+        ]["jobs"][0]["rollback-staging"].pop("filters"),
+        "a rollback beside a deployment": lambda f: circleci_file(f)["workflows"][
+            "rollback-staging"
+        ]["jobs"][0]["rollback-staging"].pop("serial-group"),
+        "no rollback": lambda f: circleci_file(f)["workflows"].pop("rollback-staging"),
     },
 }
 
@@ -730,10 +887,17 @@ def test_damage_to_a_job_is_seen(rendered, provider, damage):
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_request_that_could_push_is_seen(rendered, provider):
+@pytest.mark.parametrize(
+    ("damage", "job"),
+    [
+        ("a request that pushes", "publish"),
+        ("a request that deploys", "deploy-staging"),
+    ],
+)
+def test_a_request_that_sees_a_secret_is_seen(rendered, provider, damage, job):
     files = parse(rendered(ci_provider=provider, **FULL), provider)
-    DAMAGES[provider]["a request that pushes"](files)
-    assert powerful(READERS[provider].read(files)["request"]) == ["publish"]
+    DAMAGES[provider][damage](files)
+    assert powerful(READERS[provider].read(files)["request"])[0] == job
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
