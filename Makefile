@@ -56,11 +56,11 @@ setup: .venv/installed ## Install what the tests need into .venv
 
 .PHONY: test
 test: setup ## Run every test
-	$(PYTEST) --numprocesses auto $(ARGS)
+	$(PYTEST) --numprocesses auto --dist loadgroup $(ARGS)
 
 .PHONY: test-fast
 test-fast: setup ## Run the tests that need no delivered project to run
-	$(PYTEST) --numprocesses auto -m "not slow" $(ARGS)
+	$(PYTEST) --numprocesses auto --dist loadgroup -m "not slow" $(ARGS)
 
 .PHONY: lint
 lint: setup ## Check the style and format of the tests

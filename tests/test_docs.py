@@ -20,7 +20,10 @@ ELSEWHERE = {
     # They want a registry with an image.
     "docker buildx imagetools inspect IMAGE:COMMIT --format '{% raw %}{{ json .Provenance }}{% endraw %}'",
     "docker buildx imagetools inspect IMAGE:COMMIT --format '{% raw %}{{ json .SBOM }}{% endraw %}'",
-    "make deploy ENVIRONMENT=staging",  # test_deliver.py
+    "make deploy",  # test_deliver.py, as the next two
+    "make deploy ENVIRONMENT=staging",
+    "make rollback",
+    "make tools",  # test_tools.py
     "make image",  # test_image.py, as the next two
     "docker compose up --build",
     "docker compose --profile production up --build proxy",
@@ -68,8 +71,8 @@ PLATFORMS = {
     "render logs": {"--resources", "--tail"},
     "render services": {"--output"},
 }
-# test_deliver.py runs these.
-DELIVERY = r"make (deploy|rollback)( ENVIRONMENT=(staging|production))?|make smoke URL=https\S+"
+# test_deliver.py and test_tools.py run these.
+DELIVERY = r"make tools|make (deploy|rollback)( ENVIRONMENT=(staging|production))?|make smoke URL=https\S+"
 
 
 def commands(text):

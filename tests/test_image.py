@@ -56,9 +56,16 @@ def build(project, engine):
     return f"{name}:{RELEASE}"
 
 
-@pytest.fixture(scope="module", params=["none", "redis-celery-channels"])
+# Each image is built by one worker alone: two builds at once would make its layers twice.
+ANSWERS = [
+    pytest.param(REDIS_STATES[name], id=name, marks=pytest.mark.xdist_group(name))
+    for name in ("none", "redis-celery-channels")
+]
+
+
+@pytest.fixture(scope="module", params=ANSWERS)
 def project(engine, render_for_module, request):
-    project = render_for_module(**REDIS_STATES[request.param], use_docker=True)
+    project = render_for_module(**request.param, use_docker=True)
     add_slow_page(project)
     (project / ".env").write_text("DJANGO_SECRET_KEY=a-secret-of-this-machine")
     done = project.make("setup")
