@@ -178,6 +178,7 @@ class Render(Platform):
     held = "worker:build_failed"
     secrets = {"RENDER_API_KEY": "rnd_very-secret", "RENDER_WORKSPACE": "tea-1"}
     reads = ["render services", "render deploys list"]
+    source = {}
     names = {"staging": "my-project-staging", "production": "my-project-production"}
 
     def begin(self):
@@ -185,13 +186,20 @@ class Render(Platform):
         self.services = [
             f"{app}{role}" for app in self.names.values() for role in ("", "-worker")
         ]
-        self.save({service: [] for service in self.services})
+        self.make_services()
+
+    def make_services(self, *deploys):
+        service = {"source": self.source, "deploys": deploys}
+        self.save(dict.fromkeys(self.services, service))
+
+    def artifact(self, commit):
+        """Return how a deploy names what it runs."""
+        return {"commit": {"id": commit}}
 
     def run_first(self):
         """Let both environments run the first commit."""
         commit = self.commits[0]
-        deploy = {"id": "dep-1", "status": "live", "commit": {"id": commit}}
-        self.save({service: [deploy] for service in self.services})
+        self.make_services({"id": "dep-1", "status": "live"} | self.artifact(commit))
         for service in self.services:
             self.serve(service, commit)
 
@@ -200,6 +208,26 @@ class Render(Platform):
         web = self.serves(self.names[environment])
         assert self.serves(f"{self.names[environment]}-worker") == web
         return web
+
+
+class RenderImage(Render):
+    """Render, where services run an image. Its digest begins with its commit."""
+
+    source = {"imagePath": f"registry.example.com/shop@sha256:{64 * '0'}"}
+
+    def begin(self):
+        super().begin()
+        self.variables["IMAGE"] = self.image(self.commits[-1])
+
+    def image(self, commit):
+        return f"registry.example.com/shop@sha256:{commit}{24 * '0'}"
+
+    def artifact(self, commit):
+        return {"image": {"ref": self.image(commit), "sha": f"sha256:{64 * '0'}"}}
+
+    def start(self, verb, environment, release="", **variables):
+        image = {"IMAGE": self.image(release)} if release else {}
+        return super().start(verb, environment, release, **image | variables)
 
 
 class Kubernetes(Platform):
@@ -254,4 +282,10 @@ class Kubernetes(Platform):
         return web
 
 
-PLATFORMS = {"heroku": Heroku, "render": Render, "kubernetes": Kubernetes}
+# By the name of the target, and what makes it another platform.
+PLATFORMS = {
+    "heroku": Heroku,
+    "render": Render,
+    "render-image": RenderImage,
+    "kubernetes": Kubernetes,
+}

@@ -23,7 +23,12 @@ KEPT = [
     ("heroku", "production", "promote-phase", "the release phase, .*, failed"),
     ("render", "staging", "web:build_failed", "the build failed"),
     ("render", "staging", "web:pre_deploy_failed", "which migrates, failed"),
+    ("render", "staging", "web:refused", "render deploys create .* failed"),
     ("render", "production", "web:update_failed", "Render's health check"),
+    ("render-image", "staging", "web:build_failed", "did not get the image"),
+    ("render-image", "staging", "web:pre_deploy_failed", "which migrates, failed"),
+    ("render-image", "staging", "web:refused", "render deploys create .* failed"),
+    ("render-image", "production", "web:update_failed", "Render's health check"),
     (
         "kubernetes",
         "staging",
@@ -42,6 +47,9 @@ HALF_WAY = [
     ("render", "worker:build_failed"),
     ("render", "worker:lost"),
     ("render", "web:lost"),
+    ("render-image", "worker:build_failed"),
+    ("render-image", "worker:lost"),
+    ("render-image", "web:lost"),
     ("kubernetes", "apply"),
     ("kubernetes", "web-rollout"),
     ("kubernetes", "worker-rollout"),
@@ -52,6 +60,8 @@ NO_WAY_BACK = [
     ("heroku", "rollback-phase"),
     ("render", "web-back:build_failed"),
     ("render", "worker-back:build_failed"),
+    ("render-image", "web-back:build_failed"),
+    ("render-image", "worker-back:build_failed"),
     ("kubernetes", "undo"),
 ]
 on_each_platform = pytest.mark.parametrize("target", PLATFORMS)
@@ -70,8 +80,8 @@ def project(render_for_module, server):
     @functools.cache
     def project(target):
         project = render_for_module(
-            deploy_target=target,
-            use_docker=target == "kubernetes",
+            deploy_target=target.partition("-")[0],
+            use_docker=target not in ("heroku", "render"),
             use_redis=True,
             use_celery=True,
             staging_url="https://staging.example.com",
@@ -145,6 +155,27 @@ def test_render_builds_the_same_commit_for_each_service_and_migrates_first(runni
     assert platform.asked() == [
         f"render deploys create srv-my-project-staging {options}",
         f"render deploys create srv-my-project-staging-worker {options}",
+    ]
+
+
+def test_render_runs_one_image_in_each_service_and_goes_back_without_a_build(running):
+    platform = running("render-image")
+    old, new = map(platform.image, platform.commits[:2])
+    for name in NAMES:
+        platform.deliver("deploy", name, platform.commits[1])
+    platform.deliver("rollback", "production")
+
+    asked = [line.split() for line in platform.asked()]
+    assert {(*line[:3], *line[6:]) for line in asked} == {
+        ("render", "deploys", "create", "--wait", "--confirm", "--output", "json")
+    }
+    assert [line[3:6] for line in asked] == [
+        ["srv-my-project-staging", "--image", new],
+        ["srv-my-project-staging-worker", "--image", new],
+        ["srv-my-project-production", "--image", new],
+        ["srv-my-project-production-worker", "--image", new],
+        ["srv-my-project-production", "--image", old],
+        ["srv-my-project-production-worker", "--image", old],
     ]
 
 
@@ -289,7 +320,13 @@ def test_a_first_release_that_is_not_ready_has_nothing_to_go_back_to(begin, targ
 
 
 @pytest.mark.parametrize(
-    ("target", "step"), [("heroku", "push-phase"), ("render", "web:pre_deploy_failed")]
+    ("target", "step"),
+    [
+        ("heroku", "push-phase"),
+        ("render", "web:pre_deploy_failed"),
+        ("render", "web:refused"),
+        ("render-image", "web:pre_deploy_failed"),
+    ],
 )
 def test_a_first_release_that_does_not_start_leaves_nothing(begin, target, step):
     platform = begin(target)
@@ -484,7 +521,9 @@ def test_heroku_wants_the_whole_history(running, tmp_path):
 
 def test_render_wants_its_services(begin):
     platform = begin("render")
-    platform.save({"my-project-staging": []})
+    state = platform.state()
+    del state["my-project-staging-worker"]
+    platform.save(state)
 
     code, output = platform.deliver("deploy", "staging", platform.commits[0])
 
@@ -493,8 +532,38 @@ def test_render_wants_its_services(begin):
     assert not platform.asked()
 
 
-def test_kubernetes_wants_an_image_by_its_digest(running):
-    platform = running("kubernetes")
+def test_render_runs_no_image_in_a_service_that_builds_commits(running):
+    platform = running("render-image")
+    state = platform.state()
+    state["my-project-staging"]["source"] = {}
+    platform.save(state)
+
+    code, output = platform.deliver("deploy", "staging", platform.commits[1])
+
+    assert code == 2, output
+    assert "Render has no image-backed my-project-staging: apply render" in output
+    assert not platform.asked()
+
+
+def test_render_gives_production_only_the_very_image_that_staging_runs(running):
+    platform = running("render-image")
+    release = platform.commits[1]
+    built_again = platform.image(platform.commits[2])
+    platform.deliver("deploy", "staging", release)
+    before = platform.asked()
+
+    code, output = platform.deliver("deploy", "production", release, IMAGE=built_again)
+
+    assert code == 2, output
+    digest = built_again.partition("@")[2]
+    assert "production takes the image that http://localhost:" in output
+    assert f"runs, and that is not {digest}. Nothing was touched." in output
+    assert platform.asked() == before
+
+
+@pytest.mark.parametrize("target", ["kubernetes", "render-image"])
+def test_an_image_is_named_by_its_digest(running, target):
+    platform = running(target)
     for image in ("", "registry.example.com/shop:latest"):
         code, output = platform.deliver(
             "deploy", "staging", platform.commits[1], IMAGE=image

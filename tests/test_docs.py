@@ -66,7 +66,9 @@ PLATFORMS = {
     "heroku releases:output": {"--app"},
     "heroku releases:rollback": {"--app"},
     "render blueprints validate": set(),
-    "render deploys create": {"--commit", "--confirm", "--output", "--wait"},
+    "render deploys create": {
+        *("--commit", "--confirm", "--image", "--output", "--wait")
+    },
     "render deploys list": {"--output"},
     "render logs": {"--resources", "--tail"},
     "render services": {"--output"},
@@ -131,11 +133,14 @@ def test_the_page_on_delivery_has_commands_that_exist(rendered, answers):
             assert set(re.findall(r" (--[a-z-]+)", command)) <= PLATFORMS[name], command
 
 
-@pytest.mark.parametrize("target", ["heroku", "render"])
+@pytest.mark.parametrize(
+    ("target", "use_docker"),
+    [("heroku", False), ("render", False), ("render", True)],
+)
 def test_the_page_on_delivery_names_every_variable_that_a_delivery_needs(
-    rendered, target
+    rendered, target, use_docker
 ):
-    project = rendered(deploy_target=target)
+    project = rendered(deploy_target=target, use_docker=use_docker)
     module = ast.parse(project.read(f"deploy/{target}.py"))
     [names] = [
         ast.literal_eval(node.value)
@@ -143,7 +148,8 @@ def test_the_page_on_delivery_names_every_variable_that_a_delivery_needs(
         if isinstance(node, ast.Assign) and node.targets[0].id == "VARIABLES"
     ]
 
-    for name in names:
+    image = ["IMAGE"] * ("deploy/image.py" in project.files())
+    for name in [*names, *image]:
         assert f"| `{name}` |" in project.read("docs/delivery.md")
 
 

@@ -58,6 +58,8 @@ OPTIONAL = OPTIONAL.union(*PROVIDERS.values(), *TARGETS.values())
 # What must not be said anywhere in a project that did not choose it.
 TRACES = {
     **{name: name for name in PROVIDERS},
+    # A program can come from there in any project.
+    "github": r"github(?!\.com/[\w-]+/[\w-]+/releases/download/)",
     "heroku": "heroku|procfile|dyno",
     "render": r"\brender\b|onrender|blueprint",
     "kubernetes": "kubernetes|kubectl|kustomize|k8s",
@@ -86,6 +88,8 @@ def test_a_project_has_the_files_of_its_answers_and_no_other(rendered, answers):
         and answers.get("deploy_target", "none") != "none"
     ):
         expected |= ROLLBACK
+    if answers.get("deploy_target") == "render" and answers["use_docker"]:
+        expected.add("deploy/image.py")
     if not answers.get("use_celery"):
         expected.discard("deploy/kustomize/base/worker.yaml")
     expected |= CHANNELS if answers.get("use_channels") else NO_CHANNELS

@@ -4,30 +4,30 @@ Render's schema is at https://render.com/schema/render.yaml.json, with no licenc
 copy of it here; `render blueprints validate` asks it.
 """
 
+import re
+
 import pytest
-from options import combinations
+from options import FULL, combinations
 
 # https://render.com/docs/blueprint-spec, of what the template uses; `env`, `autoDeploy` and
-# `type: redis` are deprecated there.
-WEB_OR_WORKER = {
-    "autoDeployTrigger",
-    "branch",
-    "buildCommand",
-    "envVars",
-    "name",
-    "plan",
-}
-WEB_OR_WORKER |= {"runtime", "startCommand", "type"}
+# `type: redis` are deprecated there, and `autoDeployTrigger` does nothing for an image.
+WEB_OR_WORKER = {"envVars", "name", "plan", "runtime", "type"}
+WEB = WEB_OR_WORKER | {"domains", "healthCheckPath", "preDeployCommand"}
+BUILT = {"autoDeployTrigger", "branch", "buildCommand", "startCommand"}
+KEYVALUE = {"ipAllowList", "maxmemoryPolicy", "name", "plan", "type"}
 KEYS = {
-    "web": WEB_OR_WORKER | {"domains", "healthCheckPath", "preDeployCommand"},
-    "worker": WEB_OR_WORKER,
-    "keyvalue": {"ipAllowList", "maxmemoryPolicy", "name", "plan", "type"},
+    False: {"web": WEB | BUILT, "worker": WEB_OR_WORKER | BUILT, "keyvalue": KEYVALUE},
+    True: {
+        "web": WEB | {"image"},
+        "worker": WEB_OR_WORKER | {"dockerCommand", "image"},
+        "keyvalue": KEYVALUE,
+    },
 }
 COMBINATIONS = [
     pytest.param(answers | {"deploy_target": "render"}, id=name)
-    for name, answers in combinations("redis").items()
+    for name, answers in combinations("redis", "use_docker").items()
 ]
-of_every_use_of_redis = pytest.mark.parametrize("answers", COMBINATIONS)
+in_every_combination = pytest.mark.parametrize("answers", COMBINATIONS)
 
 
 def environments(project):
@@ -37,7 +37,7 @@ def environments(project):
     }
 
 
-@of_every_use_of_redis
+@in_every_combination
 def test_each_service_has_the_keys_of_its_type(rendered, answers):
     roles = ["web", *["worker"] * bool(answers.get("use_celery"))]
     roles += ["keyvalue"] * answers["use_redis"]
@@ -46,12 +46,12 @@ def test_each_service_has_the_keys_of_its_type(rendered, answers):
         assert environment.keys() == {"services", "databases"}
         assert [service["type"] for service in services] == roles
         for service in services:
-            assert service.keys() == KEYS[service["type"]]
+            assert service.keys() == KEYS[answers["use_docker"]][service["type"]]
             assert service.get("autoDeployTrigger", "off") == "off"
             assert service["plan"] != "free"
 
 
-@of_every_use_of_redis
+@in_every_combination
 def test_nobody_outside_reaches_the_databases(rendered, answers):
     for environment in environments(rendered(**answers)).values():
         stores = [one for one in environment["services"] if one["type"] == "keyvalue"]
@@ -61,7 +61,7 @@ def test_nobody_outside_reaches_the_databases(rendered, answers):
         assert all(one["maxmemoryPolicy"] == "noeviction" for one in stores)
 
 
-@of_every_use_of_redis
+@in_every_combination
 def test_what_a_service_refers_to_is_in_its_environment(rendered, answers):
     for environment in environments(rendered(**answers)).values():
         types = {one["name"]: one["type"] for one in environment["services"]}
@@ -74,7 +74,7 @@ def test_what_a_service_refers_to_is_in_its_environment(rendered, answers):
                     assert source["name"] in databases
 
 
-@of_every_use_of_redis
+@in_every_combination
 def test_each_process_has_the_variables_that_production_refuses_to_miss(
     rendered, answers
 ):
@@ -86,7 +86,7 @@ def test_each_process_has_the_variables_that_production_refuses_to_miss(
                 assert {one["key"] for one in service["envVars"]} == wanted
 
 
-@of_every_use_of_redis
+@in_every_combination
 def test_it_makes_the_services_that_a_delivery_asks_for(rendered, answers):
     project = rendered(**answers)
     settings = project.toml("deploy/environments.toml")["environments"]
@@ -97,3 +97,29 @@ def test_it_makes_the_services_that_a_delivery_asks_for(rendered, answers):
         assert [f"https://{host}" for host in web["domains"]] == [settings[name]["url"]]
         assert web["healthCheckPath"] == "/readyz"
         assert "migrate" in web["preDeployCommand"]
+
+
+def test_all_services_run_one_image_that_is_written_down_once(rendered):
+    project = rendered(**FULL, use_docker=True, deploy_target="render")
+    for environment in environments(project).values():
+        web, worker, _ = environment["services"]
+        for service in (web, worker):
+            assert service["runtime"] == "image"
+            assert re.fullmatch(r"[^@]+@sha256:[0-9a-f]{64}", service["image"]["url"])
+            credential = service["image"]["creds"]["fromRegistryCreds"]["name"]
+            assert f"`{credential}`" in project.read("docs/delivery.md")
+        assert web["image"] == worker["image"]
+    assert project.read("render.yaml").count("@sha256:") == 1
+
+
+def test_the_worker_of_an_image_does_what_the_worker_of_a_commit_does(rendered):
+    commands = [
+        environments(rendered(**FULL, use_docker=use_docker, deploy_target="render"))[
+            "staging"
+        ]["services"][1][key]
+        for use_docker, key in ((True, "dockerCommand"), (False, "startCommand"))
+    ]
+
+    assert commands[0] == commands[1]
+    # Render starts a container's command without a shell.
+    assert not set("&|;$'\"") & set(commands[0])

@@ -1,0 +1,285 @@
+"""`make tools` brings a platform's command line, and takes none but the one that is pinned."""
+
+import hashlib
+import io
+import os
+import re
+import shutil
+import tarfile
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+NAMES = {"fly": "flyctl", "kubernetes": "kubectl", "render": "render"}
+PROGRAM = b"#!/bin/sh\necho fetched $1\n"
+# A machine with these has no command line of a platform.
+PROGRAMS = [
+    "bash",
+    "cat",
+    "chmod",
+    "curl",
+    "git",
+    "gzip",
+    "make",
+    "mkdir",
+    "mv",
+    "python3",
+]
+PROGRAMS += ["rm", "sh", "sha256sum", "tar", "uname"]
+# It makes what npm would make.
+NPM = """\
+#!/bin/sh
+echo "$*" > asked.txt
+bin=.tools/heroku/node_modules/.bin
+mkdir -p $bin && echo 'echo heroku of npm' > $bin/heroku && chmod +x $bin/heroku
+"""
+on_each_fetched = pytest.mark.parametrize("target", NAMES)
+
+
+class Host(ThreadingHTTPServer):
+    """What stands in for the host of the downloads: it sends `body` to everybody."""
+
+    daemon_threads = True
+    body = b""
+    missing = 0  # bytes that are announced and never sent
+    asked = 0
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Download)
+
+
+class Download(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked += 1
+        self.send_response(200 if self.server.body else 404)
+        length = len(self.server.body) + self.server.missing
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, *arguments):
+        """Say nothing."""
+
+
+@pytest.fixture
+def host():
+    with Host() as host:
+        threading.Thread(target=host.serve_forever, daemon=True).start()
+        yield host
+        host.shutdown()
+
+
+@pytest.fixture
+def begin(render, host):
+    """Return a function that returns a project whose program comes from the stand-in."""
+
+    def begin(target):
+        project = render(
+            deploy_target=target, use_docker=target in ("fly", "kubernetes")
+        )
+        (project / "bin").mkdir()
+        for name in PROGRAMS:
+            (project / "bin" / name).symlink_to(shutil.which(name))
+        if target in NAMES:
+            host.body = pack(target, url_of(project))
+            address = f"http://localhost:{host.server_port}/program"
+            project.edit("Makefile", url_of(project), address)
+        return project
+
+    return begin
+
+
+def url_of(project):
+    return re.search(r"--output \.tools/download (\S+)", project.read("Makefile"))[1]
+
+
+def pack(target, url):
+    """Return the program as the platform packs it."""
+    packed = io.BytesIO()
+    if target == "kubernetes":
+        packed.write(PROGRAM)
+    elif target == "render":
+        version = re.search(r"/(v[\d.]+)/", url)[1]
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr(f"cli_{version}", PROGRAM)
+    else:
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            member = tarfile.TarInfo("flyctl")
+            member.size = len(PROGRAM)
+            archive.addfile(member, io.BytesIO(PROGRAM))
+    return packed.getvalue()
+
+
+def pin(project, body):
+    """Let the project want this very download."""
+    old = re.search(r'"([0-9a-f]{64})  \.tools', project.read("Makefile"))[1]
+    project.edit("Makefile", old, hashlib.sha256(body).hexdigest())
+
+
+def make_tools(project, **variables):
+    return project.make("tools", PATH=str(project / "bin"), **variables)
+
+
+def fetched(project):
+    """Return the files of .tools, and whether each can be run."""
+    files = [path for path in (project / ".tools").rglob("*") if path.is_file()]
+    return {
+        str(path.relative_to(project.path)): os.access(path, os.X_OK) for path in files
+    }
+
+
+@on_each_fetched
+def test_the_pinned_program_is_installed_and_nothing_else(begin, host, target):
+    project = begin(target)
+    pin(project, host.body)
+
+    done = make_tools(project)
+
+    assert done.returncode == 0, done.stdout
+    program = f".tools/bin/{NAMES[target]}"
+    assert fetched(project) == {program: True}
+    assert project.run(project / program, "1").stdout == "fetched 1\n"
+
+
+@on_each_fetched
+def test_another_program_is_refused(begin, target):
+    project = begin(target)
+
+    done = make_tools(project)
+
+    assert done.returncode == 2
+    sentence = (
+        f"What was fetched is not the {NAMES[target]} that is pinned: its checksum"
+    )
+    assert sentence in done.stdout
+    assert fetched(project) == {}
+
+
+def test_another_program_does_not_replace_the_pinned_one(begin, host):
+    project = begin("render")
+    pin(project, host.body)
+    make_tools(project)
+    pin(project, b"newer")
+
+    assert make_tools(project).returncode == 2
+    assert fetched(project) == {".tools/bin/render": True}
+    assert (project / ".tools/bin/render").read_bytes() == PROGRAM
+
+
+@pytest.mark.parametrize("reason", ["gone", "half"])
+def test_a_download_that_fails_leaves_nothing(begin, host, reason):
+    project = begin("render")
+    pin(project, host.body)
+    host.body = {"gone": b"", "half": host.body[:100]}[reason]
+    host.missing = {"gone": 0, "half": 100}[reason]
+
+    done = make_tools(project)
+
+    assert done.returncode == 2
+    assert (
+        "Install render, or connect to the network, then run make again." in done.stdout
+    )
+    assert fetched(project) == {}
+
+
+def test_a_program_is_fetched_once_for_each_pin(begin, host):
+    project = begin("kubernetes")
+    pin(project, host.body)
+    make_tools(project)
+    make_tools(project)
+    assert host.asked == 1
+
+    host.body = PROGRAM.replace(b"fetched", b"newer")
+    pin(project, host.body)
+
+    assert make_tools(project).returncode == 0
+    assert (project / ".tools/bin/kubectl").read_bytes() == host.body
+
+
+def test_what_the_machine_has_is_not_fetched(begin, host):
+    project = begin("render")
+    (project / "bin" / "render").write_text("#!/bin/sh\n")
+    (project / "bin" / "render").chmod(0o755)
+
+    done = make_tools(project)
+
+    assert done.returncode == 0, done.stdout
+    assert (host.asked, fetched(project)) == (0, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("curl", None, "Install render, or curl, then run make again."),
+        (
+            "uname",
+            "#!/bin/sh\necho Darwin arm64\n",
+            "Install render: it is fetched for Linux on x86-64 alone.",
+        ),
+    ],
+)
+def test_a_machine_that_cannot_fetch_it_is_told_so(
+    begin, host, name, content, sentence
+):
+    project = begin("render")
+    (project / "bin" / name).unlink()
+    if content:
+        (project / "bin" / name).write_text(content)
+        (project / "bin" / name).chmod(0o755)
+
+    done = make_tools(project)
+
+    assert done.returncode == 2
+    assert done.stdout.startswith(f"{sentence}\n")
+    assert (host.asked, fetched(project)) == (0, {})
+
+
+@on_each_fetched
+def test_a_delivery_finds_what_was_installed(begin, host, target):
+    project = begin(target)
+    project.commit()
+    pin(project, host.body)
+    variables = {
+        "PATH": str(project / "bin"),
+        "IMAGE": f"registry.example.com/shop@sha256:{64 * 'a'}",
+        "FLY_API_TOKEN": "FlyV1 fm2_1",
+        "RENDER_API_KEY": "rnd_1",
+        "RENDER_WORKSPACE": "tea-1",
+    }
+    before = project.run(
+        "python3", "deploy/deliver.py", "rollback", "staging", **variables
+    )
+    make_tools(project)
+
+    done = project.run(
+        "python3", "deploy/deliver.py", "rollback", "staging", **variables
+    )
+
+    assert before.stdout.startswith(f"Install {NAMES[target]}, or run `make tools`")
+    assert done.stdout.startswith(f"$ {NAMES[target]} ")
+    assert "did not print JSON. Nothing was touched." in done.stdout
+
+
+def test_heroku_comes_from_its_package(begin):
+    project = begin("heroku")
+    (project / "bin" / "npm").write_text(NPM)
+    (project / "bin" / "npm").chmod(0o755)
+    (project / "bin" / "ln").symlink_to(shutil.which("ln"))
+
+    done = make_tools(project)
+
+    assert done.returncode == 0, done.stdout
+    assert re.search(r" heroku@\d+\.\d+\.\d+$", project.read("asked.txt").strip())
+    assert project.run("sh", ".tools/bin/heroku").stdout == "heroku of npm\n"
+
+
+def test_heroku_without_npm_is_one_sentence(begin):
+    done = make_tools(begin("heroku"))
+
+    assert done.returncode == 2
+    assert (
+        "Install heroku: https://devcenter.heroku.com/articles/heroku-cli"
+        in done.stdout
+    )
