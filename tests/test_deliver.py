@@ -8,7 +8,8 @@ import signal
 import subprocess
 
 import pytest
-from delivery import PLATFORMS, sites
+from delivery import PLATFORMS, STAND_INS, sites
+from options import NEED_DOCKER
 from project import Project, clean_environment
 
 pytestmark = pytest.mark.slow
@@ -24,6 +25,10 @@ KEPT = [
     ("render", "staging", "web:build_failed", "the build failed"),
     ("render", "staging", "web:pre_deploy_failed", "which migrates, failed"),
     ("render", "production", "web:update_failed", "Render's health check"),
+    ("fly", "staging", "copy", "imagetools create .* failed"),
+    ("fly", "staging", "image", "flyctl deploy .* failed"),
+    ("fly", "staging", "migrate", "the release command, which migrates, failed"),
+    ("fly", "production", "migrate", "the release command, which migrates, failed"),
     (
         "kubernetes",
         "staging",
@@ -42,6 +47,8 @@ HALF_WAY = [
     ("render", "worker:build_failed"),
     ("render", "worker:lost"),
     ("render", "web:lost"),
+    ("fly", "web"),
+    ("fly", "worker"),
     ("kubernetes", "apply"),
     ("kubernetes", "web-rollout"),
     ("kubernetes", "worker-rollout"),
@@ -52,6 +59,8 @@ NO_WAY_BACK = [
     ("heroku", "rollback-phase"),
     ("render", "web-back:build_failed"),
     ("render", "worker-back:build_failed"),
+    ("fly", "back-image"),
+    ("fly", "back-worker"),
     ("kubernetes", "undo"),
 ]
 on_each_platform = pytest.mark.parametrize("target", PLATFORMS)
@@ -71,7 +80,7 @@ def project(render_for_module, server):
     def project(target):
         project = render_for_module(
             deploy_target=target,
-            use_docker=target == "kubernetes",
+            use_docker=target in NEED_DOCKER,
             use_redis=True,
             use_celery=True,
             staging_url="https://staging.example.com",
@@ -145,6 +154,25 @@ def test_render_builds_the_same_commit_for_each_service_and_migrates_first(runni
     assert platform.asked() == [
         f"render deploys create srv-my-project-staging {options}",
         f"render deploys create srv-my-project-staging-worker {options}",
+    ]
+
+
+def test_fly_copies_the_image_by_its_digest_and_runs_the_copy(running):
+    platform = running("fly")
+    new = platform.commits[1]
+    for name in NAMES:
+        platform.deliver("deploy", name, new)
+
+    assert platform.asked() == [
+        asked
+        for name, app in platform.names.items()
+        for asked in (
+            "flyctl auth docker",
+            f"docker buildx imagetools create --prefer-index=false --tag "
+            f"registry.fly.io/{app}:{new} {platform.image(new)}",
+            f"flyctl deploy --app {app} --config deploy/fly/{name}.toml --image "
+            f"registry.fly.io/{app}@{platform.digest(new)}",
+        )
     ]
 
 
@@ -249,6 +277,43 @@ def test_what_was_switched_half_way_goes_back(running, target, step):
     assert "in_progress" not in (platform.folder / "state.json").read_text()
 
 
+def test_fly_goes_back_to_the_old_image_and_does_not_migrate(running):
+    platform = running("fly")
+    old, new = platform.commits[:2]
+    platform.deliver("deploy", "staging", new, STAND_IN_BROKEN=new)
+
+    image = f"registry.fly.io/my-project-staging@{platform.digest(old)}"
+    assert platform.asked()[-1].endswith(f"--image {image} --skip-release-command")
+
+
+def test_fly_believes_its_machines_about_what_runs(running):
+    platform = running("fly")
+    old, failed, broken = platform.commits
+    platform.deliver("deploy", "staging", failed, STAND_IN_FAILS="migrate")
+    command = ["flyctl", "secrets", "set", "--app", "my-project-staging", "NAME=value"]
+    platform.project.run(*command, **platform.variables)
+    newest = platform.state()["my-project-staging"]["releases"][0]
+    assert newest["ImageRef"].endswith(platform.digest(failed))
+
+    code, output = platform.deliver("deploy", "staging", broken, STAND_IN_BROKEN=broken)
+
+    assert code == 1, output
+    assert f"The old release {old} runs again and is ready." in output
+
+
+def test_fly_goes_back_while_a_host_is_lost(running):
+    platform = running("fly")
+    old, new = platform.commits[:2]
+    state = platform.state()
+    state["my-project-staging"]["machines"].append(["m3", "web", None])
+    platform.save(state)
+
+    code, output = platform.deliver("deploy", "staging", new, STAND_IN_BROKEN=new)
+
+    assert code == 1, output
+    assert f"The old release {old} runs again and is ready." in output
+
+
 @pytest.mark.parametrize(("target", "step"), NO_WAY_BACK)
 def test_when_going_back_fails_too_a_person_must_look(running, target, step):
     platform = running(target)
@@ -289,7 +354,8 @@ def test_a_first_release_that_is_not_ready_has_nothing_to_go_back_to(begin, targ
 
 
 @pytest.mark.parametrize(
-    ("target", "step"), [("heroku", "push-phase"), ("render", "web:pre_deploy_failed")]
+    ("target", "step"),
+    [("heroku", "push-phase"), ("render", "web:pre_deploy_failed"), ("fly", "migrate")],
 )
 def test_a_first_release_that_does_not_start_leaves_nothing(begin, target, step):
     platform = begin(target)
@@ -373,6 +439,18 @@ def test_a_rollback_goes_to_what_ran_before_and_never_to_what_was_bad(running, t
     assert code == 0, output
     assert f"staging went back to {first}: " in output
     assert "none is reversed" in output
+    assert platform.running("staging") == first
+
+
+def test_a_rollback_of_fly_never_goes_to_a_release_that_failed(running):
+    platform = running("fly")
+    first, failed, third = platform.commits
+    platform.deliver("deploy", "staging", failed, STAND_IN_FAILS="migrate")
+    platform.deliver("deploy", "staging", third)
+
+    code, output = platform.deliver("rollback", "staging")
+
+    assert code == 0, output
     assert platform.running("staging") == first
 
 
@@ -493,8 +571,9 @@ def test_render_wants_its_services(begin):
     assert not platform.asked()
 
 
-def test_kubernetes_wants_an_image_by_its_digest(running):
-    platform = running("kubernetes")
+@pytest.mark.parametrize("target", sorted(NEED_DOCKER & PLATFORMS.keys()))
+def test_a_target_of_images_wants_one_by_its_digest(running, target):
+    platform = running(target)
     for image in ("", "registry.example.com/shop:latest"):
         code, output = platform.deliver(
             "deploy", "staging", platform.commits[1], IMAGE=image
@@ -503,6 +582,22 @@ def test_kubernetes_wants_an_image_by_its_digest(running):
         assert code == 2, output
         assert "Set IMAGE to an image with its digest" in output
         assert not platform.asked()
+
+
+def test_fly_wants_docker_for_a_new_image_and_not_for_the_way_back(running, tmp_path):
+    platform = running("fly")
+    platform.deliver("deploy", "staging", platform.commits[1])
+    (tmp_path / "bin").mkdir()
+    for name in ("git", "python3"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name))
+    (tmp_path / "bin" / "flyctl").symlink_to(STAND_INS / "flyctl")
+    without = {"PATH": str(tmp_path / "bin")}
+
+    code, output = platform.deliver("deploy", "staging", platform.commits[2], **without)
+    assert code == 2
+    assert output.endswith("Install docker, then try again. Nothing was touched.\n")
+    code, output = platform.deliver("rollback", "staging", **without)
+    assert code == 0, output
 
 
 def test_kubernetes_wants_the_secret_that_its_pods_read(running):
