@@ -210,7 +210,21 @@ class Render(Platform):
         return web
 
 
-class RenderImage(Render):
+class ByImage(Platform):
+    """A platform that runs the image of a commit, in the web process and in the worker."""
+
+    def start(self, verb, environment, release="", **variables):
+        image = {"IMAGE": self.image(release)} if release else {}
+        return super().start(verb, environment, release, **image | variables)
+
+    def running(self, environment):
+        """Return what the web process runs, which must be what the worker runs."""
+        web = self.serves(self.names[environment])
+        assert self.serves(f"{self.names[environment]}-worker") == web
+        return web
+
+
+class RenderImage(ByImage, Render):
     """Render, where services run an image. Its digest begins with its commit."""
 
     source = {"imagePath": f"registry.example.com/shop@sha256:{64 * '0'}"}
@@ -225,12 +239,43 @@ class RenderImage(Render):
     def artifact(self, commit):
         return {"image": {"ref": self.image(commit), "sha": f"sha256:{64 * '0'}"}}
 
-    def start(self, verb, environment, release="", **variables):
-        image = {"IMAGE": self.image(release)} if release else {}
-        return super().start(verb, environment, release, **image | variables)
+
+class Fly(ByImage):
+    tool = "flyctl"
+    held = "web"
+    secrets = {"FLY_API_TOKEN": "FlyV1 fm2_very-secret"}
+    reads = ["flyctl machine list", "flyctl releases"]
+    names = {"staging": "my-project-staging", "production": "my-project-production"}
+
+    def begin(self):
+        """Make each app, as it is before its first release."""
+        app = {"registry": [], "releases": [], "machines": []}
+        self.save({"logged_in": False} | dict.fromkeys(self.names.values(), app))
+        self.variables["IMAGE"] = self.image(self.commits[-1])
+
+    def digest(self, commit):
+        return f"sha256:{commit}{24 * '0'}"
+
+    def image(self, commit):
+        return f"registry.example.com/app@{self.digest(commit)}"
+
+    def run_first(self):
+        """Let both environments run the first commit."""
+        commit, state = self.commits[0], self.state()
+        for name in self.names.values():
+            image = f"registry.fly.io/{name}@{self.digest(commit)}"
+            release = {"Version": 1, "Status": "complete", "ImageRef": image}
+            state[name] = {
+                "registry": [self.digest(commit)],
+                "releases": [release],
+                "machines": [["m1", "web", image], ["m2", "worker", image]],
+            }
+            self.serve(name, commit)
+            self.serve(f"{name}-worker", commit)
+        self.save(state)
 
 
-class Kubernetes(Platform):
+class Kubernetes(ByImage):
     tool = "kubectl"
     held = "apply"
     reads = ["kubectl --namespace my-project-staging get"]
@@ -271,21 +316,12 @@ class Kubernetes(Platform):
         self.serve(name, commit)
         self.serve(f"{name}-worker", commit)
 
-    def start(self, verb, environment, release="", **variables):
-        image = {"IMAGE": self.image(release)} if release else {}
-        return super().start(verb, environment, release, **image | variables)
-
-    def running(self, environment):
-        """Return what the web pods run, which must be what the worker's run."""
-        web = self.serves(self.names[environment])
-        assert self.serves(f"{self.names[environment]}-worker") == web
-        return web
-
 
 # By the name of the target, and what makes it another platform.
 PLATFORMS = {
     "heroku": Heroku,
     "render": Render,
     "render-image": RenderImage,
+    "fly": Fly,
     "kubernetes": Kubernetes,
 }

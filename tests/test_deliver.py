@@ -8,7 +8,7 @@ import signal
 import subprocess
 
 import pytest
-from delivery import PLATFORMS, sites
+from delivery import PLATFORMS, STAND_INS, sites
 from project import Project, clean_environment
 
 pytestmark = pytest.mark.slow
@@ -29,6 +29,10 @@ KEPT = [
     ("render-image", "staging", "web:pre_deploy_failed", "which migrates, failed"),
     ("render-image", "staging", "web:refused", "render deploys create .* failed"),
     ("render-image", "production", "web:update_failed", "Render's health check"),
+    ("fly", "staging", "copy", "imagetools create .* failed"),
+    ("fly", "staging", "image", "flyctl deploy .* failed"),
+    ("fly", "staging", "migrate", "the release command, which migrates, failed"),
+    ("fly", "production", "migrate", "the release command, which migrates, failed"),
     (
         "kubernetes",
         "staging",
@@ -50,6 +54,8 @@ HALF_WAY = [
     ("render-image", "worker:build_failed"),
     ("render-image", "worker:lost"),
     ("render-image", "web:lost"),
+    ("fly", "web"),
+    ("fly", "worker"),
     ("kubernetes", "apply"),
     ("kubernetes", "web-rollout"),
     ("kubernetes", "worker-rollout"),
@@ -62,6 +68,8 @@ NO_WAY_BACK = [
     ("render", "worker-back:build_failed"),
     ("render-image", "web-back:build_failed"),
     ("render-image", "worker-back:build_failed"),
+    ("fly", "back-image"),
+    ("fly", "back-worker"),
     ("kubernetes", "undo"),
 ]
 on_each_platform = pytest.mark.parametrize("target", PLATFORMS)
@@ -179,6 +187,25 @@ def test_render_runs_one_image_in_each_service_and_goes_back_without_a_build(run
     ]
 
 
+def test_fly_copies_the_image_by_its_digest_and_runs_the_copy(running):
+    platform = running("fly")
+    new = platform.commits[1]
+    for name in NAMES:
+        platform.deliver("deploy", name, new)
+
+    assert platform.asked() == [
+        asked
+        for name, app in platform.names.items()
+        for asked in (
+            "flyctl auth docker",
+            f"docker buildx imagetools create --prefer-index=false --tag "
+            f"registry.fly.io/{app}:{new} {platform.image(new)}",
+            f"flyctl deploy --app {app} --config deploy/fly/{name}.toml --image "
+            f"registry.fly.io/{app}@{platform.digest(new)}",
+        )
+    ]
+
+
 @on_each_platform
 def test_make_delivers_head_and_needs_no_set_up(running, target):
     platform = running(target)
@@ -280,6 +307,43 @@ def test_what_was_switched_half_way_goes_back(running, target, step):
     assert "in_progress" not in (platform.folder / "state.json").read_text()
 
 
+def test_fly_goes_back_to_the_old_image_and_does_not_migrate(running):
+    platform = running("fly")
+    old, new = platform.commits[:2]
+    platform.deliver("deploy", "staging", new, STAND_IN_BROKEN=new)
+
+    image = f"registry.fly.io/my-project-staging@{platform.digest(old)}"
+    assert platform.asked()[-1].endswith(f"--image {image} --skip-release-command")
+
+
+def test_fly_believes_its_machines_about_what_runs(running):
+    platform = running("fly")
+    old, failed, broken = platform.commits
+    platform.deliver("deploy", "staging", failed, STAND_IN_FAILS="migrate")
+    command = ["flyctl", "secrets", "set", "--app", "my-project-staging", "NAME=value"]
+    platform.project.run(*command, **platform.variables)
+    newest = platform.state()["my-project-staging"]["releases"][0]
+    assert newest["ImageRef"].endswith(platform.digest(failed))
+
+    code, output = platform.deliver("deploy", "staging", broken, STAND_IN_BROKEN=broken)
+
+    assert code == 1, output
+    assert f"The old release {old} runs again and is ready." in output
+
+
+def test_fly_goes_back_while_a_host_is_lost(running):
+    platform = running("fly")
+    old, new = platform.commits[:2]
+    state = platform.state()
+    state["my-project-staging"]["machines"].append(["m3", "web", None])
+    platform.save(state)
+
+    code, output = platform.deliver("deploy", "staging", new, STAND_IN_BROKEN=new)
+
+    assert code == 1, output
+    assert f"The old release {old} runs again and is ready." in output
+
+
 @pytest.mark.parametrize(("target", "step"), NO_WAY_BACK)
 def test_when_going_back_fails_too_a_person_must_look(running, target, step):
     platform = running(target)
@@ -326,6 +390,7 @@ def test_a_first_release_that_is_not_ready_has_nothing_to_go_back_to(begin, targ
         ("render", "web:pre_deploy_failed"),
         ("render", "web:refused"),
         ("render-image", "web:pre_deploy_failed"),
+        ("fly", "migrate"),
     ],
 )
 def test_a_first_release_that_does_not_start_leaves_nothing(begin, target, step):
@@ -410,6 +475,18 @@ def test_a_rollback_goes_to_what_ran_before_and_never_to_what_was_bad(running, t
     assert code == 0, output
     assert f"staging went back to {first}: " in output
     assert "none is reversed" in output
+    assert platform.running("staging") == first
+
+
+def test_a_rollback_of_fly_never_goes_to_a_release_that_failed(running):
+    platform = running("fly")
+    first, failed, third = platform.commits
+    platform.deliver("deploy", "staging", failed, STAND_IN_FAILS="migrate")
+    platform.deliver("deploy", "staging", third)
+
+    code, output = platform.deliver("rollback", "staging")
+
+    assert code == 0, output
     assert platform.running("staging") == first
 
 
@@ -561,8 +638,8 @@ def test_render_gives_production_only_the_very_image_that_staging_runs(running):
     assert platform.asked() == before
 
 
-@pytest.mark.parametrize("target", ["kubernetes", "render-image"])
-def test_an_image_is_named_by_its_digest(running, target):
+@pytest.mark.parametrize("target", ["fly", "kubernetes", "render-image"])
+def test_a_target_of_images_wants_one_by_its_digest(running, target):
     platform = running(target)
     for image in ("", "registry.example.com/shop:latest"):
         code, output = platform.deliver(
@@ -572,6 +649,22 @@ def test_an_image_is_named_by_its_digest(running, target):
         assert code == 2, output
         assert "Set IMAGE to an image with its digest" in output
         assert not platform.asked()
+
+
+def test_fly_wants_docker_for_a_new_image_and_not_for_the_way_back(running, tmp_path):
+    platform = running("fly")
+    platform.deliver("deploy", "staging", platform.commits[1])
+    (tmp_path / "bin").mkdir()
+    for name in ("git", "python3"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name))
+    (tmp_path / "bin" / "flyctl").symlink_to(STAND_INS / "flyctl")
+    without = {"PATH": str(tmp_path / "bin")}
+
+    code, output = platform.deliver("deploy", "staging", platform.commits[2], **without)
+    assert code == 2
+    assert output.endswith("Install docker, then try again. Nothing was touched.\n")
+    code, output = platform.deliver("rollback", "staging", **without)
+    assert code == 0, output
 
 
 def test_kubernetes_wants_the_secret_that_its_pods_read(running):

@@ -38,8 +38,29 @@ DELIVERED = "".join(
     for name in ("README.md.jinja", "docs/pipeline.md.jinja")
 )
 # The platforms' commands, and their options, as they stand in the sources of
-# github.com/heroku/cli (11.10) and github.com/render-oss/cli (2.24).
+# github.com/heroku/cli (11.10), github.com/render-oss/cli (2.24) and
+# github.com/superfly/flyctl (0.4.87).
 PLATFORMS = {
+    "flyctl apps create": set(),
+    "flyctl auth login": set(),
+    "flyctl certs add": {"--app"},
+    "flyctl deploy": {"--app", "--image", "--skip-release-command"},
+    "flyctl ips allocate": {"--app"},
+    "flyctl logs": {"--app", "--no-tail"},
+    "flyctl mpg attach": {"--app"},
+    "flyctl mpg create": {"--name", "--pg-major-version", "--plan", "--region"},
+    "flyctl redis create": {
+        "--disable-eviction",
+        "--name",
+        "--no-replicas",
+        "--region",
+    },
+    "flyctl redis plans": set(),
+    "flyctl releases": {"--app", "--image"},
+    "flyctl scale count": set(),
+    "flyctl secrets set": {"--app", "--stage"},
+    "flyctl status": {"--app"},
+    "flyctl tokens create deploy": {"--app", "--expiry"},
     "kubectl create namespace": set(),
     "kubectl create secret docker-registry": {
         *("--namespace", "--docker-server", "--docker-username", "--docker-password")
@@ -120,7 +141,7 @@ def test_the_page_on_delivery_has_commands_that_exist(rendered, answers):
         return
     page = rendered(**answers).read("docs/delivery.md")
     found = commands(page) | set(
-        re.findall("`((?:heroku|kubectl|render) [^`]+)`", page)
+        re.findall("`((?:flyctl|heroku|kubectl|render) [^`]+)`", page)
     )
 
     for command in found - {
@@ -135,7 +156,7 @@ def test_the_page_on_delivery_has_commands_that_exist(rendered, answers):
 
 @pytest.mark.parametrize(
     ("target", "use_docker"),
-    [("heroku", False), ("render", False), ("render", True)],
+    [("heroku", False), ("render", False), ("render", True), ("fly", True)],
 )
 def test_the_page_on_delivery_names_every_variable_that_a_delivery_needs(
     rendered, target, use_docker

@@ -37,6 +37,13 @@ TARGETS = {
     "none": set(),
     "heroku": DELIVERY | {"Procfile", "deploy/heroku.py"},
     "render": DELIVERY | {"deploy/render.py", "render.yaml"},
+    "fly": DELIVERY
+    | {
+        "deploy/fly.py",
+        "deploy/fly/production.toml",
+        "deploy/fly/staging.toml",
+        "deploy/image.py",
+    },
     "kubernetes": DELIVERY
     | {
         "deploy/image.py",
@@ -62,6 +69,7 @@ TRACES = {
     "github": r"github(?!\.com/[\w-]+/[\w-]+/releases/download/)",
     "heroku": "heroku|procfile|dyno",
     "render": r"\brender\b|onrender|blueprint",
+    "fly": r"\bfly\b|flyctl",
     "kubernetes": "kubernetes|kubectl|kustomize|k8s",
     "delivery": "deliver|smoke|rollback|roll back",
     "use_redis": r"redis|valkey|cache\b.*backend",
