@@ -141,7 +141,7 @@ def read_job(job, options, file):
         is_cached=("restore_cache", RESTORE) in steps,
         tools=read_tools(executor, begun),
         publishes=["reports"] if publishes(steps) else [],
-        may_write=["packages"] if "registry" in begun else [],
+        may_write=["packages"] if "make publish" in run else [],
         takes=["image"] if ("attach_workspace", TAKE) in steps else [],
         secrets=contexts,
         lock=options.get("serial-group", "").removeprefix(LOCK),
@@ -154,7 +154,12 @@ def read_job(job, options, file):
         + unknown(executor, {"docker", "machine"}),
     )
     for name in contexts:
-        read.variables |= CONTEXTS.get(name, {})
+        read.variables = CONTEXTS.get(name, {}) | read.variables
+    # What a context of others names is not for a delivery, which takes a digest.
+    if read.lock and not read.variables.get("IMAGE", "it is not there"):
+        del read.variables["IMAGE"]
+    if ("registry" in begun) != ("registry" in contexts):
+        read.more.append("a login without its context, or the other way round")
     # Whoever attaches the workspace needs it there.
     is_taken = "attach_workspace" in str(file["jobs"])
     if ("store_artifacts", DIGEST) in steps:

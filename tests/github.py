@@ -30,6 +30,7 @@ LOGIN = {
     "username": "${{ github.actor }}",
     "password": "${{ github.token }}",
 }
+READS = {("contents", "read"), ("packages", "read")}
 REPORTS = {"name": "reports", "path": "reports", "retention-days": "14"}
 DIGEST = {"name": "image", "path": "reports/image.json", "retention-days": "90"}
 TAKEN = {"name": "image", "path": "reports"}
@@ -102,8 +103,11 @@ def read_job(name, job):
     for scope, leave in permissions.items():
         if leave == "write":
             read.may_write.append(scope)
-        elif (scope, leave) != ("contents", "read"):
+        elif (scope, leave) not in READS:
             read.more.append((scope, leave))
+    # Whoever logs in to the registry may read it, and nobody else.
+    if "packages" in permissions and str(LOGIN) not in str(job["steps"]):
+        read.more.append("leave to read without a login")
     read_environment(job, read)
     read.secrets += SECRET.findall(str(job | {"steps": [], "env": read.variables}))
     if "if" in job and job["if"] not in HOLDS:

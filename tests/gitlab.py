@@ -186,8 +186,7 @@ def read_job(job, rule, earlier, file):
         has_timeout="timeout" in job,
         is_cached=job.get("cache") == CACHE,
         tools=read_tools(job, begun),
-        may_write=["packages"] if "registry" in begun else [],
-        secrets=["registry"] if "registry" in begun else [],
+        may_write=["packages"] if "make publish" in run else [],
         lock=job.get("resource_group", ""),
         main_only=rule.get("if", "").endswith(MAIN),
         by_person=rule.get("when") == "manual" and not is_optional,
@@ -201,6 +200,8 @@ def read_job(job, rule, earlier, file):
         whole = environment if isinstance(environment, dict) else {"name": environment}
         read.secrets.append(whole["name"])
         read.more += unknown(whole, {"name", "url"})
+    if "registry" in begun:
+        read.secrets.append("registry")
     # A delivery is never cancelled half-way.
     if read.lock and job.get("interruptible") != "false":
         read.more.append("may be cancelled")
@@ -226,7 +227,7 @@ def read_tools(job, begun):
         return ["uv"]
     if PINNED_NODE.fullmatch(job["image"]):
         return ["node"]
-    if is_pinned(job["image"], "docker") and begun == ["python"]:
+    if is_pinned(job["image"], "docker") and begun[:1] == ["python"]:
         return ["docker"]
     servers = [it["name"] for it in job.get("services", []) if it["alias"] == "docker"]
     is_docker = all(is_pinned(image, "docker") for image in (job["image"], *servers))

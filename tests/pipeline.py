@@ -106,6 +106,8 @@ ROLLBACK = {
 }
 # What the command lines of platforms want beside Python, git and make.
 PLATFORM_TOOLS = {"heroku": ["node"], "fly": ["docker"]}
+# These take the image from the registry themselves: their jobs log in to it, to read.
+FROM_REGISTRY = {"fly"}
 # The definition: the jobs of each workflow, with every option on. A change is first a
 # request to merge, and then a push to main; a person starts what goes back.
 PIPELINE = {
@@ -148,7 +150,9 @@ def expected(
     def adapt(job):
         if job.lock:
             job = replace(job, tools=tools, takes=job.takes if delivers_image else [])
-        if job.run == ["make tools", "make deploy"] and not job.by_person:
+        if "make deploy" in job.run and deploy_target in FROM_REGISTRY:
+            job = replace(job, secrets=[*job.secrets, "registry"])
+        if "make deploy" in job.run and not job.by_person:
             begun = ["publish" if delivers_image else "test"]
             job = replace(
                 job, needs=begun + ["audit"] * (dependency_audit == "enforce")
