@@ -35,7 +35,7 @@ ELSEWHERE = {
 }
 DELIVERED = "".join(
     (TEMPLATE / "template" / name).read_text()
-    for name in ("README.md.jinja", "docs/pipeline.md.jinja")
+    for name in ("README.md.jinja", "docs/migrations.md", "docs/pipeline.md.jinja")
 )
 # The platforms' commands, and their options, as they stand in the sources of
 # github.com/heroku/cli (11.10), github.com/render-oss/cli (2.24) and

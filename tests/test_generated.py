@@ -42,6 +42,7 @@ def test_make_ci_is_green(render, answers):
         assert gate in output
     assert "Applying users.0001_initial... OK" in output
     assert " passed in " in output
+    assert "docs/migrations.md" not in output  # No migration is warned of.
 
 
 @pytest.mark.parametrize("answers", OTHER_PYTHONS.values(), ids=OTHER_PYTHONS.keys())

@@ -1,0 +1,110 @@
+"""What a migration breaks for the running release, by the tables before and after it."""
+
+import re
+from typing import NamedTuple
+
+COLUMNS = """
+    SELECT relname, attname, format_type(atttypid, atttypmod),
+           attnotnull, atthasdef OR attidentity <> ''
+    FROM pg_attribute JOIN pg_stat_user_tables ON relid = attrelid
+    WHERE attnum > 0 AND NOT attisdropped
+    ORDER BY relname, attnum
+"""
+# Constraints and indexes. The unique indexes refuse rows, the others make reading quick.
+RULES = """
+    SELECT number, relname, name, refuses, ARRAY(
+        SELECT attname::text FROM pg_attribute
+        WHERE attrelid = relid AND attnum = ANY(places)
+    )
+    FROM pg_stat_user_tables JOIN (
+        SELECT indexrelid, indrelid, indexrelid::regclass::text, indisunique, indkey::int2[]
+        FROM pg_index
+        UNION ALL
+        SELECT oid, conrelid, conname, true, conkey
+        FROM pg_constraint WHERE contype IN ('c', 'x')
+    ) AS rules (number, owner, name, refuses, places) ON owner = relid
+    ORDER BY relname, name
+"""
+UNLIMITED = ("character varying", "text")
+SIZED = re.compile(r"(character varying|numeric)\((\d+)(.*)\)")
+
+# What breaks, and what to do.
+GONE = "{} is gone, but the running release uses it: stop using it first, drop it in a later release."
+REQUIRED = "{} needs a value, but the running release gives none: give the field a db_default, or let it be null."
+NOT_NULL = "{} refuses null, but the running release may write it: before this, release code that never does."
+TYPE = "{} turns from {} into {}, but the running release expects the former: add a new column instead."
+RULE = "{} refuses rows of {} that the running release may write: before this, release code that writes none."
+INDEX = "Nobody can write to {1} while {0} is built: use AddIndexConcurrently, with atomic = False."
+
+
+class Column(NamedTuple):
+    type: str
+    not_null: bool
+    has_default: bool
+
+    @property
+    def is_required(self):
+        return self.not_null and not self.has_default
+
+
+class Rule(NamedTuple):
+    table: str
+    name: str
+    refuses: bool
+    columns: list
+
+
+def read_schema(connection):
+    """Return the columns by table and name, and the rules by number."""
+    with connection.cursor() as cursor:
+        cursor.execute(COLUMNS)
+        columns = {(table, name): Column(*column) for table, name, *column in cursor}
+        cursor.execute(RULES)
+        return columns, {number: Rule(*rule) for number, *rule in cursor}
+
+
+def breaks(before, after, atomic):
+    """Yield a sentence for each thing that the running release does not survive."""
+    (old_columns, old_rules), (columns, rules) = before, after
+    old_tables = {table for table, _ in old_columns}
+    tables = {table for table, _ in columns}
+    for table in sorted(old_tables - tables):
+        yield GONE.format(table)
+    for table, name in old_columns:
+        if table in tables and (table, name) not in columns:
+            yield GONE.format(f"{table}.{name}")
+    for (table, name), column in columns.items():
+        if table in old_tables:
+            old = old_columns.get((table, name))
+            yield from changes(f"{table}.{name}", old, column)
+    # A new name keeps the number of an index, and a new type of its column keeps the name.
+    names = {rule.name for rule in old_rules.values()}
+    for number, rule in rules.items():
+        is_new = number not in old_rules and rule.name not in names
+        # A new column holds nothing yet that a rule could refuse or an index sort.
+        is_of_old = all((rule.table, name) in old_columns for name in rule.columns)
+        if is_new and is_of_old and rule.table in old_tables:
+            if rule.refuses:
+                yield RULE.format(rule.name, rule.table)
+            elif atomic:
+                yield INDEX.format(rule.name, rule.table)
+
+
+def changes(name, old, new):
+    """Yield what breaks with a column that a table of the running release has now."""
+    if old and new.not_null and not old.not_null:
+        yield NOT_NULL.format(name)
+    elif new.is_required and not (old and old.is_required):
+        yield REQUIRED.format(name)
+    if old and not takes(new.type, old.type):
+        yield TYPE.format(name, old.type, new.type)
+
+
+def takes(new, old):
+    """Say whether a type is the old one, or a longer one for which no row is rewritten."""
+    if re.fullmatch(r"character varying(\(\d+\))?", old) and new in UNLIMITED:
+        return True
+    longer, shorter = SIZED.fullmatch(new), SIZED.fullmatch(old)
+    if longer and shorter and longer.group(1, 3) == shorter.group(1, 3):
+        return int(longer[2]) >= int(shorter[2])
+    return new == old
