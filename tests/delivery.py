@@ -59,6 +59,7 @@ class Platform:
     """A project, its commits from old to new, and a platform with both environments."""
 
     secrets = {}
+    patience = 60  # seconds for a whole delivery
 
     def __init__(self, project, folder, sites):
         self.project, self.folder, self.sites = project, folder, sites
@@ -108,7 +109,7 @@ class Platform:
     def deliver(self, verb, environment, release="", **variables):
         """Return the exit code and all that was printed."""
         process = self.start(verb, environment, release, **variables)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=self.patience)
         return process.returncode, output
 
     def wait_until_held(self):
@@ -203,12 +204,30 @@ class Render(Platform):
         return web
 
 
-class Kubernetes(Platform):
+class ImagePlatform(Platform):
+    """A platform that runs an image, which $IMAGE names."""
+
+    names = {"staging": "my-project-staging", "production": "my-project-production"}
+
+    def image(self, commit):
+        return f"registry.example.com/app-{commit}@sha256:{64 * commit[0]}"
+
+    def start(self, verb, environment, release="", **variables):
+        image = {"IMAGE": self.image(release)} if release else {}
+        return super().start(verb, environment, release, **image | variables)
+
+    def running(self, environment):
+        """Return what the web process runs, which must be what the worker runs."""
+        web = self.serves(self.names[environment])
+        assert self.serves(f"{self.names[environment]}-worker") == web
+        return web
+
+
+class Kubernetes(ImagePlatform):
     tool = "kubectl"
     held = "apply"
     reads = ["kubectl --namespace my-project-staging get"]
     reads += ["kubectl --namespace my-project-production get"]
-    names = {"staging": "my-project-staging", "production": "my-project-production"}
 
     def begin(self):
         """Make each namespace, with its secret and with Deployments that have no pod."""
@@ -223,9 +242,6 @@ class Kubernetes(Platform):
     def deployments(self, *revisions):
         return {name: list(revisions) for name in ("web", "worker")}
 
-    def image(self, commit):
-        return f"registry.example.com/app-{commit}@sha256:{64 * commit[0]}"
-
     def run_first(self):
         """Let both environments run the first commit."""
         commit, state = self.commits[0], self.state()
@@ -235,15 +251,43 @@ class Kubernetes(Platform):
             self.serve(f"{name}-worker", commit)
         self.save(state)
 
-    def start(self, verb, environment, release="", **variables):
-        image = {"IMAGE": self.image(release)} if release else {}
-        return super().start(verb, environment, release, **image | variables)
 
-    def running(self, environment):
-        """Return what the web pods run, which must be what the worker's run."""
-        web = self.serves(self.names[environment])
-        assert self.serves(f"{self.names[environment]}-worker") == web
-        return web
+class Kamal(ImagePlatform):
+    tool = "kamal"
+    held = "web"
+    reads = ["kamal server exec --primary --quiet ids=", "kamal server exec test"]
+    reads += ["kamal lock", "kamal registry login"]
+
+    def begin(self):
+        """Make a server for each environment, with the file of its secrets."""
+        server = {"locked": False, "settings": True, "latest": ""}
+        server |= {"images": {}, "containers": []}
+        self.save(dict.fromkeys(self.names.values(), server))
+        self.variables |= {
+            "IMAGE": self.image(self.commits[-1]),
+            "REGISTRY_USER": "puller",
+            "REGISTRY_PASSWORD": "very-secret",
+        }
+
+    def run_first(self):
+        """Let both environments run the first commit."""
+        commit, state = self.commits[0], self.state()
+        pulled = self.image(commit)
+        image = f"{pulled.partition('@')[0]}:{commit}"
+        for name in self.names.values():
+            state[name] |= {"latest": image, "images": {image: pulled}}
+            state[name]["containers"] = [
+                {"id": number, "role": role, "image": image, "state": "running"}
+                for number, role in (("2", "worker"), ("1", "web"))
+            ]
+            self.serve(name, commit)
+            self.serve(f"{name}-worker", commit)
+        self.save(state)
 
 
-PLATFORMS = {"heroku": Heroku, "render": Render, "kubernetes": Kubernetes}
+PLATFORMS = {
+    "heroku": Heroku,
+    "render": Render,
+    "kamal": Kamal,
+    "kubernetes": Kubernetes,
+}

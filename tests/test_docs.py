@@ -35,8 +35,23 @@ DELIVERED = "".join(
     for name in ("README.md.jinja", "docs/pipeline.md.jinja")
 )
 # The platforms' commands, and their options, as they stand in the sources of
-# github.com/heroku/cli (11.10) and github.com/render-oss/cli (2.24).
+# github.com/heroku/cli (11.10), github.com/render-oss/cli (2.24), and of Kamal (2.11) with
+# its proxy (0.9.2). With Kamal come commands of Debian, OpenSSH and Docker.
 PLATFORMS = {
+    "cat deploy_key.pub ~/.ssh/id_ed25519.pub | ssh root@": {"--mode"},
+    "chmod 600": set(),
+    "docker exec kamal-proxy kamal-proxy deploy": {
+        *("--health-check-path", "--host", "--target", "--tls")
+    },
+    "docker logs": {"--tail"},
+    "docker ps": {"--all", "--filter"},
+    "docker start": set(),
+    "kamal lock release": {"--config-file", "--destination"},
+    "scp -p": set(),
+    "ssh deploy@": set(),
+    "ssh root@": {"--create-home", "--groups", "--shell", "--yes"},
+    "ssh-keygen": set(),
+    "ssh-keyscan": set(),
     "kubectl create namespace": set(),
     "kubectl create secret docker-registry": {
         *("--namespace", "--docker-server", "--docker-username", "--docker-password")
@@ -68,8 +83,8 @@ PLATFORMS = {
     "render logs": {"--resources", "--tail"},
     "render services": {"--output"},
 }
-# test_deliver.py runs these.
-DELIVERY = r"make (deploy|rollback)( ENVIRONMENT=(staging|production))?|make smoke URL=https\S+"
+# test_deliver.py and test_kamal.py run these.
+DELIVERY = r"make tools|make (deploy|rollback)( ENVIRONMENT=(staging|production))?|make smoke URL=https\S+"
 
 
 def commands(text):
@@ -115,7 +130,7 @@ def test_the_page_on_delivery_has_commands_that_exist(rendered, answers):
         return
     page = rendered(**answers).read("docs/delivery.md")
     found = commands(page) | set(
-        re.findall("`((?:heroku|kubectl|render) [^`]+)`", page)
+        re.findall("`((?:heroku|kamal|kubectl|render) [^`]+)`", page)
     )
 
     for command in found - {

@@ -36,6 +36,16 @@ TARGETS = {
     "none": set(),
     "heroku": DELIVERY | {"Procfile", "deploy/heroku.py"},
     "render": DELIVERY | {"deploy/render.py", "render.yaml"},
+    "kamal": DELIVERY
+    | {
+        "deploy/image.py",
+        "deploy/kamal.py",
+        "deploy/kamal/deploy.production.yml",
+        "deploy/kamal/deploy.staging.yml",
+        "deploy/kamal/deploy.yml",
+        "deploy/kamal/secrets-common",
+        "deploy/kamal/ssh_config",
+    },
     "kubernetes": DELIVERY
     | {
         "deploy/image.py",
@@ -58,6 +68,7 @@ TRACES = {
     **{name: name for name in PROVIDERS},
     "heroku": "heroku|procfile|dyno",
     "render": r"\brender\b|onrender|blueprint",
+    "kamal": "kamal|known_hosts|label service",
     "kubernetes": "kubernetes|kubectl|kustomize|k8s",
     "delivery": "deliver|smoke|rollback|roll back",
     "use_redis": r"redis|valkey|cache\b.*backend",
