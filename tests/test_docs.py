@@ -4,7 +4,14 @@ import ast
 import re
 
 import pytest
-from options import QUESTIONS, REDIS_STATES, TEMPLATE, choices, combinations
+from options import (
+    NEED_DOCKER,
+    QUESTIONS,
+    REDIS_STATES,
+    TEMPLATE,
+    choices,
+    combinations,
+)
 
 PAGES = [TEMPLATE / "README.md", *sorted(TEMPLATE.glob("docs/**/*.md"))]
 
@@ -143,20 +150,24 @@ def test_the_page_on_delivery_has_commands_that_exist(rendered, answers):
             assert set(re.findall(r" (--[a-z-]+)", command)) <= PLATFORMS[name], command
 
 
-@pytest.mark.parametrize("target", ["heroku", "render"])
+@pytest.mark.parametrize(
+    ("target", "constant"),
+    [("heroku", "VARIABLES"), ("render", "VARIABLES"), ("kamal", "REGISTRY")],
+)
 def test_the_page_on_delivery_names_every_variable_that_a_delivery_needs(
-    rendered, target
+    rendered, target, constant
 ):
-    project = rendered(deploy_target=target)
+    project = rendered(deploy_target=target, use_docker=target in NEED_DOCKER)
     module = ast.parse(project.read(f"deploy/{target}.py"))
     [names] = [
         ast.literal_eval(node.value)
         for node in module.body
-        if isinstance(node, ast.Assign) and node.targets[0].id == "VARIABLES"
+        if isinstance(node, ast.Assign) and node.targets[0].id == constant
     ]
 
     for name in names:
-        assert f"| `{name}` |" in project.read("docs/delivery.md")
+        page = project.read("docs/delivery.md")
+        assert re.search(rf"^\| (`\w+`, )?`{name}`", page, re.MULTILINE), name
 
 
 @pytest.fixture(scope="module")

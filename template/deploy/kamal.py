@@ -78,7 +78,8 @@ def switch(environment, release):
             for it in after[: len(after) - len(before)]:
                 remove = ("--primary", f"docker rm {it['id']}")
                 kamal(environment, "server", "exec", *remove)
-            raise NotReplaced("the new container did not become ready") from error
+            reason = "the new container did not become ready, as the log above says"
+            raise NotReplaced(reason) from error
 
 
 def go_back(environment, reference):
