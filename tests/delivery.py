@@ -58,6 +58,7 @@ class Platform:
     """A project, its commits from old to new, and a platform with both environments."""
 
     secrets = {}
+    patience = 60  # seconds for a whole delivery
 
     def __init__(self, project, folder, sites):
         self.project, self.folder, self.sites = project, folder, sites
@@ -107,7 +108,7 @@ class Platform:
     def deliver(self, verb, environment, release="", **variables):
         """Return the exit code and all that was printed."""
         process = self.start(verb, environment, release, **variables)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=self.patience)
         return process.returncode, output
 
     def wait_until_held(self):
@@ -213,6 +214,11 @@ class Render(Platform):
 class ByImage(Platform):
     """A platform that runs the image of a commit, in the web process and in the worker."""
 
+    names = {"staging": "my-project-staging", "production": "my-project-production"}
+
+    def image(self, commit):
+        return f"registry.example.com/app-{commit}@sha256:{64 * commit[0]}"
+
     def start(self, verb, environment, release="", **variables):
         image = {"IMAGE": self.image(release)} if release else {}
         return super().start(verb, environment, release, **image | variables)
@@ -280,7 +286,6 @@ class Kubernetes(ByImage):
     held = "apply"
     reads = ["kubectl --namespace my-project-staging get"]
     reads += ["kubectl --namespace my-project-production get"]
-    names = {"staging": "my-project-staging", "production": "my-project-production"}
 
     def begin(self):
         """Make each namespace, with its secret and with Deployments that have no pod."""
@@ -294,9 +299,6 @@ class Kubernetes(ByImage):
 
     def deployments(self, *revisions):
         return {name: list(revisions) for name in ("web", "worker")}
-
-    def image(self, commit):
-        return f"registry.example.com/app-{commit}@sha256:{64 * commit[0]}"
 
     def run_first(self):
         """Let both environments run the first commit."""
@@ -317,11 +319,45 @@ class Kubernetes(ByImage):
         self.serve(f"{name}-worker", commit)
 
 
+class Kamal(ByImage):
+    tool = "kamal"
+    held = "web"
+    reads = ["kamal server exec --primary --quiet ids=", "kamal server exec test"]
+    reads += ["kamal lock", "kamal registry login"]
+
+    def begin(self):
+        """Make a server for each environment, with the file of its secrets."""
+        server = {"locked": False, "settings": True, "latest": ""}
+        server |= {"images": {}, "containers": []}
+        self.save(dict.fromkeys(self.names.values(), server))
+        self.variables |= {
+            "IMAGE": self.image(self.commits[-1]),
+            "REGISTRY_USER": "puller",
+            "REGISTRY_PASSWORD": "very-secret",
+        }
+
+    def run_first(self):
+        """Let both environments run the first commit."""
+        commit, state = self.commits[0], self.state()
+        pulled = self.image(commit)
+        image = f"{pulled.partition('@')[0]}:{commit}"
+        for name in self.names.values():
+            state[name] |= {"latest": image, "images": {image: pulled}}
+            state[name]["containers"] = [
+                {"id": number, "role": role, "image": image, "state": "running"}
+                for number, role in (("2", "worker"), ("1", "web"))
+            ]
+            self.serve(name, commit)
+            self.serve(f"{name}-worker", commit)
+        self.save(state)
+
+
 # By the name of the target, and what makes it another platform.
 PLATFORMS = {
     "heroku": Heroku,
     "render": Render,
     "render-image": RenderImage,
     "fly": Fly,
+    "kamal": Kamal,
     "kubernetes": Kubernetes,
 }

@@ -33,6 +33,8 @@ KEPT = [
     ("fly", "staging", "image", "flyctl deploy .* failed"),
     ("fly", "staging", "migrate", "the release command, which migrates, failed"),
     ("fly", "production", "migrate", "the release command, which migrates, failed"),
+    ("kamal", "staging", "migrate", "the migration failed: `kamal app exec .* failed"),
+    ("kamal", "production", "web", "the new container did not become ready"),
     (
         "kubernetes",
         "staging",
@@ -56,6 +58,7 @@ HALF_WAY = [
     ("render-image", "web:lost"),
     ("fly", "web"),
     ("fly", "worker"),
+    ("kamal", "worker"),
     ("kubernetes", "apply"),
     ("kubernetes", "web-rollout"),
     ("kubernetes", "worker-rollout"),
@@ -70,6 +73,7 @@ NO_WAY_BACK = [
     ("render-image", "worker-back:build_failed"),
     ("fly", "back-image"),
     ("fly", "back-worker"),
+    ("kamal", "back"),
     ("kubernetes", "undo"),
 ]
 on_each_platform = pytest.mark.parametrize("target", PLATFORMS)
@@ -391,6 +395,8 @@ def test_a_first_release_that_is_not_ready_has_nothing_to_go_back_to(begin, targ
         ("render", "web:refused"),
         ("render-image", "web:pre_deploy_failed"),
         ("fly", "migrate"),
+        ("kamal", "migrate"),
+        ("kamal", "web"),
     ],
 )
 def test_a_first_release_that_does_not_start_leaves_nothing(begin, target, step):
@@ -638,7 +644,7 @@ def test_render_gives_production_only_the_very_image_that_staging_runs(running):
     assert platform.asked() == before
 
 
-@pytest.mark.parametrize("target", ["fly", "kubernetes", "render-image"])
+@pytest.mark.parametrize("target", ["fly", "kamal", "kubernetes", "render-image"])
 def test_a_target_of_images_wants_one_by_its_digest(running, target):
     platform = running(target)
     for image in ("", "registry.example.com/shop:latest"):
@@ -709,6 +715,118 @@ def test_kubernetes_migrates_to_the_end_before_it_switches(running):
     words = [line.split()[3] for line in platform.asked()]
     assert words == ["delete", "apply", "logs", "apply", "rollout", "rollout"]
     assert "notin (web,worker)" in platform.asked()[1]
+
+
+def test_kamal_wants_to_log_in_to_the_registry(running):
+    platform = running("kamal")
+
+    code, output = platform.deliver(
+        "deploy", "staging", platform.commits[1], REGISTRY_PASSWORD=""
+    )
+
+    assert code == 2, output
+    assert "Set REGISTRY_PASSWORD, as docs/delivery.md says. Nothing was" in output
+    assert not platform.asked()
+
+
+def test_kamal_wants_the_file_that_its_containers_read(running):
+    platform = running("kamal")
+    state = platform.state()
+    state["my-project-staging"]["settings"] = False
+    platform.save(state)
+
+    code, output = platform.deliver("deploy", "staging", platform.commits[1])
+
+    assert code == 2, output
+    assert "'test -s my-project-staging.env' --config" in output
+    assert not platform.asked()
+
+
+def test_kamal_goes_back_without_the_registry(running):
+    platform = running("kamal")
+    platform.deliver("deploy", "staging", platform.commits[1])
+
+    code, output = platform.deliver(
+        "rollback", "staging", IMAGE="", REGISTRY_USER="", REGISTRY_PASSWORD=""
+    )
+
+    assert code == 0, output
+    assert platform.running("staging") == platform.commits[0]
+
+
+def test_kamal_pulls_by_digest_and_migrates_before_it_switches(running):
+    platform = running("kamal")
+    new = platform.commits[1]
+    platform.deliver("deploy", "staging", new)
+
+    words = [line.split()[1:3] for line in platform.asked()]
+    assert words == [
+        ["prune", "all"],
+        ["proxy", "boot"],
+        ["server", "exec"],
+        ["app", "exec"],
+        ["app", "boot"],
+        ["app", "stale_containers"],
+    ]
+    name, digest = platform.image(new).split("@")
+    pulled = f"docker pull {name}@{digest} && docker tag {name}@{digest} {name}:{new} "
+    assert pulled in platform.asked()[2]
+    assert "--primary --roles=web" in platform.asked()[3]
+
+
+def test_kamal_does_nothing_while_somebody_else_holds_its_lock(running):
+    platform = running("kamal")
+    state = platform.state()
+    state["my-project-staging"]["locked"] = True
+    platform.save(state)
+
+    code, output = platform.deliver("deploy", "staging", platform.commits[1])
+
+    assert code == 1, output
+    assert "another delivery holds the lock" in output
+    assert not platform.asked()
+    assert platform.state() == state
+
+
+@pytest.mark.parametrize("held", ["migrate", "web"])
+def test_kamal_leaves_no_lock_and_no_container_when_it_is_cancelled(running, held):
+    platform = running("kamal")
+    process = platform.start(
+        "deploy", "staging", platform.commits[1], STAND_IN_HOLDS=held
+    )
+    platform.wait_until_held()
+    process.terminate()
+    process.communicate(timeout=60)
+
+    server = platform.state()["my-project-staging"]
+    runs = [it["image"] for it in server["containers"] if it["state"] == "running"]
+    assert not server["locked"]
+    assert runs == 2 * [server["latest"]]
+
+
+def test_kamal_does_not_restart_what_still_runs_alone(running):
+    platform = running("kamal")
+    process = platform.start(
+        "deploy", "staging", platform.commits[1], STAND_IN_HOLDS="migrate"
+    )
+    platform.wait_until_held()
+    process.terminate()
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 1, output
+    assert not [line for line in platform.asked() if line.startswith("kamal app boot")]
+
+
+def test_kamal_never_goes_back_to_what_did_not_become_ready(running):
+    platform = running("kamal")
+    first, second, third = platform.commits
+    platform.deliver("deploy", "staging", second, STAND_IN_FAILS="web")
+    platform.deliver("deploy", "staging", third)
+
+    code, output = platform.deliver("rollback", "staging")
+
+    assert code == 0, output
+    assert platform.running("staging") == first
 
 
 # Secrets

@@ -4,7 +4,13 @@ import ast
 import re
 
 import pytest
-from options import QUESTIONS, REDIS_STATES, TEMPLATE, choices, combinations
+from options import (
+    QUESTIONS,
+    REDIS_STATES,
+    TEMPLATE,
+    choices,
+    combinations,
+)
 
 PAGES = [TEMPLATE / "README.md", *sorted(TEMPLATE.glob("docs/**/*.md"))]
 
@@ -38,8 +44,9 @@ DELIVERED = "".join(
     for name in ("README.md.jinja", "docs/migrations.md", "docs/pipeline.md.jinja")
 )
 # The platforms' commands, and their options, as they stand in the sources of
-# github.com/heroku/cli (11.10), github.com/render-oss/cli (2.24) and
-# github.com/superfly/flyctl (0.4.87).
+# github.com/heroku/cli (11.10), github.com/render-oss/cli (2.24), of
+# github.com/superfly/flyctl (0.4.87), and of Kamal (2.11) with its proxy (0.9.2). With
+# Kamal come commands of Debian, OpenSSH and Docker.
 PLATFORMS = {
     "flyctl apps create": set(),
     "flyctl auth login": set(),
@@ -61,6 +68,20 @@ PLATFORMS = {
     "flyctl secrets set": {"--app", "--stage"},
     "flyctl status": {"--app"},
     "flyctl tokens create deploy": {"--app", "--expiry"},
+    "cat deploy_key.pub ~/.ssh/id_ed25519.pub | ssh root@": {"--mode"},
+    "chmod 600": set(),
+    "docker exec kamal-proxy kamal-proxy deploy": {
+        *("--health-check-path", "--host", "--target", "--tls")
+    },
+    "docker logs": {"--tail"},
+    "docker ps": {"--all", "--filter"},
+    "docker start": set(),
+    "kamal lock release": {"--config-file", "--destination"},
+    "scp -p": set(),
+    "ssh deploy@": set(),
+    "ssh root@": {"--create-home", "--groups", "--shell", "--yes"},
+    "ssh-keygen": set(),
+    "ssh-keyscan": set(),
     "kubectl create namespace": set(),
     "kubectl create secret docker-registry": {
         *("--namespace", "--docker-server", "--docker-username", "--docker-password")
@@ -94,7 +115,7 @@ PLATFORMS = {
     "render logs": {"--resources", "--tail"},
     "render services": {"--output"},
 }
-# test_deliver.py and test_tools.py run these.
+# test_deliver.py, test_kamal.py and test_tools.py run these.
 DELIVERY = r"make tools|make (deploy|rollback)( ENVIRONMENT=(staging|production))?|make smoke URL=https\S+"
 
 
@@ -141,7 +162,7 @@ def test_the_page_on_delivery_has_commands_that_exist(rendered, answers):
         return
     page = rendered(**answers).read("docs/delivery.md")
     found = commands(page) | set(
-        re.findall("`((?:flyctl|heroku|kubectl|render) [^`]+)`", page)
+        re.findall("`((?:flyctl|heroku|kamal|kubectl|render) [^`]+)`", page)
     )
 
     for command in found - {
@@ -155,23 +176,30 @@ def test_the_page_on_delivery_has_commands_that_exist(rendered, answers):
 
 
 @pytest.mark.parametrize(
-    ("target", "use_docker"),
-    [("heroku", False), ("render", False), ("render", True), ("fly", True)],
+    ("target", "use_docker", "constant"),
+    [
+        ("heroku", False, "VARIABLES"),
+        ("render", False, "VARIABLES"),
+        ("render", True, "VARIABLES"),
+        ("fly", True, "VARIABLES"),
+        ("kamal", True, "REGISTRY"),
+    ],
 )
 def test_the_page_on_delivery_names_every_variable_that_a_delivery_needs(
-    rendered, target, use_docker
+    rendered, target, use_docker, constant
 ):
     project = rendered(deploy_target=target, use_docker=use_docker)
     module = ast.parse(project.read(f"deploy/{target}.py"))
     [names] = [
         ast.literal_eval(node.value)
         for node in module.body
-        if isinstance(node, ast.Assign) and node.targets[0].id == "VARIABLES"
+        if isinstance(node, ast.Assign) and node.targets[0].id == constant
     ]
 
     image = ["IMAGE"] * ("deploy/image.py" in project.files())
+    page = project.read("docs/delivery.md")
     for name in [*names, *image]:
-        assert f"| `{name}` |" in project.read("docs/delivery.md")
+        assert re.search(rf"^\| (`\w+`, )?`{name}`", page, re.MULTILINE), name
 
 
 @pytest.fixture(scope="module")

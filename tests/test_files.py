@@ -44,6 +44,16 @@ TARGETS = {
         "deploy/fly/staging.toml",
         "deploy/image.py",
     },
+    "kamal": DELIVERY
+    | {
+        "deploy/image.py",
+        "deploy/kamal.py",
+        "deploy/kamal/deploy.production.yml",
+        "deploy/kamal/deploy.staging.yml",
+        "deploy/kamal/deploy.yml",
+        "deploy/kamal/secrets-common",
+        "deploy/kamal/ssh_config",
+    },
     "kubernetes": DELIVERY
     | {
         "deploy/image.py",
@@ -70,6 +80,7 @@ TRACES = {
     "heroku": "heroku|procfile|dyno",
     "render": r"\brender\b|onrender|blueprint",
     "fly": r"\bfly\b|flyctl",
+    "kamal": "kamal|known_hosts|label service",
     "kubernetes": "kubernetes|kubectl|kustomize|k8s",
     "delivery": "deliver|smoke|rollback|roll back",
     "use_redis": r"redis|valkey|cache\b.*backend",

@@ -8,7 +8,7 @@ import sys
 import copier
 import jinja2
 import pytest
-from options import CONFIGURATION, QUESTIONS, TEMPLATE
+from options import CONFIGURATION, QUESTIONS, TEMPLATE, choices
 
 KEYS = ["type", "help", "choices", "default", "when", "validator"]
 COMPUTED = {
@@ -42,6 +42,7 @@ TAKEN = "{} is taken by Python, Django or another tool; choose another word."
 EMAIL = "Give an email address, such as developers@example.com."
 APP = "Use a-z, 0-9 and -, a letter first, no - last, 3 to 30 characters, such as shop-{}."
 HOST = "Give https:// and a host name, nothing behind it, such as https://{}."
+SERVER = "Give a host name or an IPv4 address, such as {} or 203.0.113.1{}."
 NUMBER = "Use a number from 0 to 100."
 
 REFUSED = [
@@ -105,6 +106,22 @@ REFUSED = [
         "https://staging.my-project.example.com",
         "Give production another address than staging.",
     ),
+    *(
+        ("staging_server", text, SERVER.format("staging.example.com", 0))
+        for text in (
+            "",
+            "https://example.com",
+            "root@example.com",
+            "example.com:22",
+            "Example.com",
+            "-a.example.com",
+            "a..b",
+            "two words",
+            "example.com\n",
+            "2001:db8::1",
+        )
+    ),
+    ("production_server", "*", SERVER.format("example.com", 1)),
     ("coverage_threshold", -1, NUMBER),
     ("coverage_threshold", 101, NUMBER),
     ("python_version", "3.11", "Invalid choice for 'python_version'"),
@@ -123,11 +140,14 @@ ACCEPTED = [
     ("production_app", "shop--2"),
     ("staging_url", "https://a.b"),
     ("production_url", "https://" + "x" * 63 + ".xn--p1ai"),
+    ("staging_server", "203.0.113.10"),
+    ("production_server", "shop-1"),
     ("coverage_threshold", 0),
     ("coverage_threshold", 100),
 ]
-# So that every question is asked.
+# So that every question is asked, but for the servers: those are asked instead of the apps.
 DELIVERED = {"deploy_target": "heroku"}
+ON_SERVERS = {"deploy_target": "kamal", "use_docker": True}
 ODD_NAMES = {
     "My Project": "my_project",
     "Café 2!": "caf_2",
@@ -223,8 +243,17 @@ def test_a_default_is_one_of_the_choices(name):
     assert QUESTIONS[name]["default"] in values
 
 
-def test_there_are_few_questions():
-    assert len(QUESTIONS) <= 20
+@pytest.mark.parametrize("target", choices("deploy_target"))
+def test_nobody_is_asked_many_questions(target):
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    conditions = [question.get("when", "True") for question in QUESTIONS.values()]
+    asked = [
+        environment.from_string(text).render(use_redis=True, deploy_target=target)
+        for text in conditions
+    ]
+
+    assert set(asked) <= {"True", "False"}
+    assert asked.count("True") <= 20
 
 
 @pytest.mark.parametrize("name", COMPUTED)
@@ -267,7 +296,7 @@ def test_every_excluded_path_exists():
 )
 def test_a_bad_answer_is_refused_in_one_sentence(ask, question, answer, sentence):
     with pytest.raises(ValueError, match=re.escape(sentence)) as refusal:
-        ask(**DELIVERED | {question: answer})
+        ask(**others(question) | {question: answer})
     assert "\n" not in str(refusal.value)
 
 
@@ -276,7 +305,12 @@ def test_a_bad_answer_is_refused_in_one_sentence(ask, question, answer, sentence
     [pytest.param(*row, id=f"{row[0]}-{str(row[1])[:20]}") for row in ACCEPTED],
 )
 def test_a_good_answer_is_accepted(ask, question, answer):
-    assert ask(**DELIVERED | {question: answer})[question] == answer
+    assert ask(**others(question) | {question: answer})[question] == answer
+
+
+def others(question):
+    """Return the answers with which a question is asked."""
+    return ON_SERVERS if question.endswith("_server") else DELIVERED
 
 
 def test_python_keywords_are_reserved(names):
@@ -325,6 +359,7 @@ def test_the_default_names_of_what_is_delivered_are_valid_for_any_slug(ask, slug
     assert re.fullmatch("[a-z][a-z0-9-]*[a-z0-9]", answers["staging_app"])
     assert len(answers["production_app"]) <= 30
     assert answers["production_url"].endswith(f"{slug.replace('_', '-')}.example.com")
+    assert f"https://{answers['production_server']}" == answers["production_url"]
 
 
 def test_every_reserved_word_gets_another_slug(names):
@@ -340,6 +375,7 @@ def test_an_answer_to_a_skipped_question_leaves_no_trace(rendered):
         use_celery=True,
         use_channels=True,
         staging_app="celery",
+        staging_server="celery",
         production_url="https://celery.example.com",
     )
     assert project.files() == plain.files()
