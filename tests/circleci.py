@@ -47,6 +47,8 @@ SETUP = {
         ' --username "$REGISTRY_USER" --password-stdin "$REGISTRY"'
     ): "registry",
 }
+# Contexts belong to an organization, so each is named for its project.
+OURS = "my-project-"
 # What the README lets a context hold that make reads.
 CONTEXTS = {"registry": {"IMAGE": "the registry's"}}
 
@@ -127,6 +129,10 @@ def read_job(job, options, file):
     begun, run = setup([body["command"] for body in runs], SETUP)
     contexts = options.get("context", [])
     contexts = [contexts] if isinstance(contexts, str) else contexts
+    contexts = [
+        name.removeprefix(OURS) if name.startswith(OURS) else f"{name} of all projects"
+        for name in contexts
+    ]
     read = Job(
         run=run,
         needs=options.get("requires", []),
@@ -141,7 +147,7 @@ def read_job(job, options, file):
         is_cached=("restore_cache", RESTORE) in steps,
         tools=read_tools(executor, begun),
         publishes=["reports"] if publishes(steps) else [],
-        may_write=["packages"] if "make publish" in run else [],
+        may_write=["packages"] * ("registry" in begun and "make publish" in run),
         takes=["image"] if ("attach_workspace", TAKE) in steps else [],
         secrets=contexts,
         lock=options.get("serial-group", "").removeprefix(LOCK),
@@ -155,11 +161,13 @@ def read_job(job, options, file):
     )
     for name in contexts:
         read.variables = CONTEXTS.get(name, {}) | read.variables
-    # What a context of others names is not for a delivery, which takes a digest.
-    if read.lock and not read.variables.get("IMAGE", "it is not there"):
-        del read.variables["IMAGE"]
-    if ("registry" in begun) != ("registry" in contexts):
-        read.more.append("a login without its context, or the other way round")
+    if read.lock:
+        # A delivery takes a digest, and the system's Python.
+        own = {"IMAGE": "", "PYENV_VERSION": "system"}
+        variables = read.variables.items()
+        read.variables = {k: v for k, v in variables if own.get(k) != v}
+    if "registry" in begun and "registry" not in contexts:
+        read.more.append("a login without its context")
     # Whoever attaches the workspace needs it there.
     is_taken = "attach_workspace" in str(file["jobs"])
     if ("store_artifacts", DIGEST) in steps:

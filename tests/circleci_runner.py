@@ -99,7 +99,7 @@ def run_job(name, contexts, file, project, sandbox, run):
     environment = box.environment(CI="true", CIRCLECI="true")
     environment |= primary.get("environment", {}) | job.get("environment", {})
     for context in contexts:
-        environment |= sandbox.secrets[context]
+        environment |= sandbox.secrets[context.removeprefix(circleci.OURS)]
     steps = list(circleci.expand(job["steps"], file["commands"]))
     packages = environment["UV_CACHE_DIR"]
     # A job without a cache downloads anew: here uv's cache stands for the network, too.

@@ -30,6 +30,11 @@ LOGIN = {
     "username": "${{ github.actor }}",
     "password": "${{ github.token }}",
 }
+# What lets a server of Kamal's pull the image
+PULL = {
+    "REGISTRY_USER": "${{ github.actor }}",
+    "REGISTRY_PASSWORD": "${{ github.token }}",
+}
 READS = {("contents", "read"), ("packages", "read")}
 REPORTS = {"name": "reports", "path": "reports", "retention-days": "14"}
 DIGEST = {"name": "image", "path": "reports/image.json", "retention-days": "90"}
@@ -105,9 +110,6 @@ def read_job(name, job):
             read.may_write.append(scope)
         elif (scope, leave) not in READS:
             read.more.append((scope, leave))
-    # Whoever logs in to the registry may read it, and nobody else.
-    if "packages" in permissions and str(LOGIN) not in str(job["steps"]):
-        read.more.append("leave to read without a login")
     read_environment(job, read)
     read.secrets += SECRET.findall(str(job | {"steps": [], "env": read.variables}))
     if "if" in job and job["if"] not in HOLDS:
@@ -120,6 +122,9 @@ def read_job(name, job):
             read.more.append("a service without a health check")
     for step in job["steps"]:
         read_step(step, read)
+    # Whoever logs in to the registry may read it, and nobody else.
+    if ("packages" in permissions) != ("registry" in read.secrets):
+        read.more.append("leave to read without a login, or the other way round")
     return read
 
 
@@ -127,14 +132,18 @@ def read_environment(job, read):
     """Take the environment of a job, whose secrets it hands over by their own names."""
     environment = job.get("environment")
     if isinstance(environment, dict):
-        read.more += unknown(environment, {"name", "url"})
+        read.more += unknown(environment, {"name", "url", "deployment"})
+        deploys = "make deploy" in read.run
+        if environment.get("deployment") != (None if deploys else "false"):
+            read.more.append(environment)
         # The settings of production want somebody's approval: docs/pipeline.md.
-        read.by_person = environment.get("name") == "production"
+        read.by_person = deploys and environment.get("name") == "production"
         environment = environment.get("name")
     if environment:
         read.secrets.append(environment)
-        given = handed_over(job)
-        read.variables = {k: v for k, v in read.variables.items() if k not in given}
+        # The other providers hand it over by themselves.
+        if read.variables.get("SMOKE_SECONDS") == "${{ vars.SMOKE_SECONDS }}":
+            del read.variables["SMOKE_SECONDS"]
     if "concurrency" in job:
         group = job["concurrency"].get("group", "")
         read.lock = group.removeprefix("deploy-")
@@ -142,11 +151,11 @@ def read_environment(job, read):
             read.more.append(job["concurrency"])
 
 
-def handed_over(job):
-    """Return the names of the secrets that a job gets under their own names."""
+def handed_over(step):
+    """Return the names of the secrets that a step gets under their own names."""
     return [
         name
-        for name, value in job.get("env", {}).items()
+        for name, value in step.get("env", {}).items()
         if value == f"${{{{ secrets.{name} }}}}"
     ]
 
@@ -157,6 +166,13 @@ def read_step(step, read):
     known = {"name", "uses", "with"} if action else {"name", "run"}
     if action == "docker/login-action" and options == LOGIN:
         read.secrets.append("registry")
+    elif step.get("run") in ("make deploy", "make rollback"):
+        known |= {"env"}
+        rest = {k: step["env"][k] for k in step["env"].keys() - handed_over(step)}
+        if rest and rest == PULL:
+            read.secrets.append("registry")
+        else:
+            read.secrets += SECRET.findall(str(rest))
     else:
         read.secrets += SECRET.findall(str(step))
     if action == "actions/checkout":

@@ -43,6 +43,11 @@ REPORTS = {
 DIGEST = {"expire_in": "3 months", "paths": ["reports/image.json"]}
 # What GitLab and Docker read, and no make target does.
 OWN_VARIABLES = {"DOCKER_TLS_CERTDIR", "GIT_DEPTH"}
+# What lets a server of Kamal's pull the image
+PULL = {
+    "REGISTRY_USER": "$CI_REGISTRY_USER",
+    "REGISTRY_PASSWORD": "$CI_REGISTRY_PASSWORD",
+}
 # What a job with Docker may do before it calls make.
 SETUP = {
     "apk add --no-cache bash make": "make",
@@ -63,6 +68,7 @@ HOLDS = {
     f'{SOURCE} != "schedule"': {"request", "main"},
     f'{SOURCE} == "merge_request_event"': {"request"},
     f'{SOURCE} == "push" && {MAIN}': {"main"},
+    MAIN: {"main", "nightly"},
     None: WORKFLOWS,
 }
 # A job that nobody need start is not of a push: a person uses it later, by itself.
@@ -177,7 +183,11 @@ def read_job(job, rule, earlier, file):
             if service["alias"] != "docker"
         ],
         variables=lead(
-            {key: variables[key] for key in variables if key not in OWN_VARIABLES},
+            {
+                key: value
+                for key, value in variables.items()
+                if key not in OWN_VARIABLES and PULL.get(key) != value
+            },
             listening,
             password,
             "$CI_REGISTRY_IMAGE",
@@ -199,8 +209,10 @@ def read_job(job, rule, earlier, file):
     if environment := job.get("environment"):
         whole = environment if isinstance(environment, dict) else {"name": environment}
         read.secrets.append(whole["name"])
-        read.more += unknown(whole, {"name", "url"})
-    if "registry" in begun:
+        read.more += unknown(whole, {"name", "url", "action"})
+        if whole.get("action") != (None if "make deploy" in run else "prepare"):
+            read.more.append(whole)
+    if "registry" in begun or PULL.items() <= variables.items():
         read.secrets.append("registry")
     # A delivery is never cancelled half-way.
     if read.lock and job.get("interruptible") != "false":

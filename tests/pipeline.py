@@ -107,7 +107,7 @@ ROLLBACK = {
 # What the command lines of platforms want beside Python, git and make.
 PLATFORM_TOOLS = {"heroku": ["node"], "fly": ["docker"]}
 # These take the image from the registry themselves: their jobs log in to it, to read.
-FROM_REGISTRY = {"fly"}
+FROM_REGISTRY = {"fly", "kamal"}
 # The definition: the jobs of each workflow, with every option on. A change is first a
 # request to merge, and then a push to main; a person starts what goes back.
 PIPELINE = {

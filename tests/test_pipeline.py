@@ -128,7 +128,7 @@ def test_a_delivery_gets_what_its_target_asks_for(rendered, target):
     asked = project.run("python3", "-c", ASK.format(target=target), PYTHONPATH="deploy")
     jobs = {**change(files), **files[github.ROLLBACK]["jobs"]}
     given = {
-        name: github.handed_over(job)
+        name: github.handed_over(job["steps"][-1])
         for name, job in jobs.items()
         if "environment" in job
     }
@@ -493,9 +493,12 @@ DAMAGES = {
         "a secret that no environment holds": lambda f: change(f)["deploy-staging"].pop(
             "environment"
         ),
-        "a secret under another name": lambda f: change(f)["deploy-staging"][
+        "a secret under another name": lambda f: change(f)["deploy-staging"]["steps"][
+            -1
+        ]["env"].update(KEY="${{ secrets.OTHER }}"),
+        "a secret for the whole job": lambda f: change(f)["deploy-staging"][
             "env"
-        ].update(KEY="${{ secrets.OTHER }}"),
+        ].update(KEY="${{ secrets.KEY }}"),
         "a deployment elsewhere": lambda f: change(f)["deploy-staging"]["env"].update(
             ENVIRONMENT="production"
         ),
@@ -520,6 +523,9 @@ DAMAGES = {
         "a deployment that may write": lambda f: change(f)["deploy-staging"][
             "permissions"
         ].update(packages="write"),
+        "leave to read for no login": lambda f: change(f)["deploy-staging"][
+            "permissions"
+        ].update(packages="read"),
         "a deployment that may fail": lambda f: change(f)["deploy-staging"].update(
             {"continue-on-error": "true"}
         ),
@@ -529,6 +535,9 @@ DAMAGES = {
         "a rollback beside a deployment": lambda f: f[github.ROLLBACK]["jobs"][
             "rollback"
         ].pop("concurrency"),
+        "a rollback that counts as a deployment": lambda f: f[github.ROLLBACK]["jobs"][
+            "rollback"
+        ]["environment"].pop("deployment"),
         "no rollback": lambda f: f.pop(github.ROLLBACK),
         "a rollback of staging alone": lambda f: f[github.ROLLBACK]["on"][
             "workflow_dispatch"
@@ -703,6 +712,9 @@ DAMAGES = {
         "a rollback beside a deployment": lambda f: gitlab_file(f)[
             "rollback-production"
         ].pop("resource_group"),
+        "a rollback that counts as a deployment": lambda f: gitlab_file(f)[
+            "rollback-staging"
+        ]["environment"].pop("action"),
         "no rollback": lambda f: gitlab_file(f).pop("rollback-production"),
         "a rollback that waits": lambda f: gitlab_file(f)["rollback-staging"].pop(
             "needs"
@@ -735,7 +747,7 @@ DAMAGES = {
         ].pop("no_output_timeout"),
         "a context": lambda f: circleci_file(f)["workflows"]["ci"]["jobs"][1][
             "test"
-        ].update(context="production"),
+        ].update(context="my-project-production"),
         "a filter": lambda f: circleci_file(f)["workflows"]["ci"]["jobs"][1][
             "test"
         ].update(filters="false"),
@@ -771,7 +783,7 @@ DAMAGES = {
         ),
         "a push at night": lambda f: circleci_file(f)["workflows"]["nightly"][
             "jobs"
-        ].append({"publish": {"context": "registry"}}),
+        ].append({"publish": {"context": "my-project-registry"}}),
         "an image twice on main": lambda f: circleci_jobs(f)["build"].pop("filters"),
         "no image": lambda f: circleci_file(f)["workflows"]["ci"]["jobs"].pop(2),
         "no push": lambda f: circleci_file(f)["workflows"]["ci"]["jobs"].pop(3),
@@ -779,13 +791,13 @@ DAMAGES = {
             "requires"
         ),
         "a context for a request": lambda f: circleci_jobs(f)["build"].update(
-            context="registry"
+            context="my-project-registry"
         ),
         "another context": lambda f: circleci_jobs(f)["publish"].update(
-            context="production"
+            context="my-project-production"
         ),
         "one more context": lambda f: circleci_jobs(f)["publish"].update(
-            context=["registry", "production"]
+            context=["my-project-registry", "my-project-production"]
         ),
         "no context": lambda f: circleci_jobs(f)["publish"].pop("context"),
         "a login for a request": lambda f: circleci_file(f)["jobs"]["build"][
@@ -831,9 +843,9 @@ DAMAGES = {
         ].pop("filters"),
         "the secrets of production for staging": lambda f: circleci_jobs(f)[
             "deploy-staging"
-        ].update(context="production"),
+        ].update(context="my-project-production"),
         "the secrets of both": lambda f: circleci_jobs(f)["deploy-staging"].update(
-            context=["staging", "production"]
+            context=["my-project-staging", "my-project-production"]
         ),
         "a deployment without secrets": lambda f: circleci_jobs(f)[
             "deploy-staging"
@@ -844,6 +856,9 @@ DAMAGES = {
         "two deployments at once": lambda f: circleci_jobs(f)["deploy-production"].pop(
             "serial-group"
         ),
+        "a context of all projects": lambda f: circleci_jobs(f)[
+            "deploy-staging"
+        ].update(context="staging"),
         "a lock for all projects": lambda f: circleci_jobs(f)["deploy-staging"].update(
             {"serial-group": "deployments"}
         ),
