@@ -1,6 +1,7 @@
 """A delivery ends well or goes back, at whichever step the platform fails."""
 
 import functools
+import json
 import os
 import re
 import shutil
@@ -628,8 +629,9 @@ def test_render_runs_no_image_in_a_service_that_builds_commits(running):
     assert not platform.asked()
 
 
-def test_render_gives_production_only_the_very_image_that_staging_runs(running):
-    platform = running("render-image")
+@pytest.mark.parametrize("target", ["fly", "kubernetes", "render-image"])
+def test_production_takes_only_the_very_image_that_staging_runs(running, target):
+    platform = running(target)
     release = platform.commits[1]
     built_again = platform.image(platform.commits[2])
     platform.deliver("deploy", "staging", release)
@@ -671,6 +673,107 @@ def test_fly_wants_docker_for_a_new_image_and_not_for_the_way_back(running, tmp_
     assert output.endswith("Install docker, then try again. Nothing was touched.\n")
     code, output = platform.deliver("rollback", "staging", **without)
     assert code == 0, output
+
+
+def test_what_was_published_is_delivered_and_nothing_else(running):
+    platform = running("kubernetes")
+    old, new, other = platform.commits
+    name, _, digest = platform.image(new).partition("@")
+    reports = platform.project / "reports"
+    reports.mkdir(exist_ok=True)
+    published = {"image.name": f"{name}:{new}", "containerimage.digest": digest}
+    (reports / "image.json").write_text(json.dumps(published))
+
+    code, output = platform.deliver("deploy", "staging", other, IMAGE="")
+    assert code == 2, output
+    assert f"Set IMAGE: reports/image.json is of {new}, not of {other}." in output
+    assert not platform.asked()
+
+    code, output = platform.deliver("deploy", "staging", new, IMAGE="")
+    assert code == 0, output
+    assert platform.running("staging") == new
+    (reports / "image.json").unlink()
+
+
+def test_a_rollback_never_goes_to_what_was_gone_back_from(running):
+    platform = running("kubernetes")
+    first, bad, last = platform.commits
+    assert platform.deliver("deploy", "staging", bad, STAND_IN_BROKEN=bad)[0] == 1
+    assert platform.deliver("deploy", "staging", last)[0] == 0
+
+    code, output = platform.deliver("rollback", "staging")
+
+    assert code == 0, output
+    assert platform.running("staging") == first
+
+
+def test_what_the_old_release_did_not_have_stops_on_the_way_back(running):
+    platform = running("kubernetes")
+    old, new = platform.commits[:2]
+    state = platform.state()
+    state["my-project-staging"]["deployments"]["worker"] = []
+    platform.save(state)
+
+    code, output = platform.deliver("deploy", "staging", new, STAND_IN_BROKEN=new)
+
+    assert code == 1, output
+    scaled = "kubectl --namespace my-project-staging scale deployment/worker"
+    assert f"{scaled} --replicas=0" in platform.asked()
+    assert platform.serves("my-project-staging") == old
+
+
+def test_every_process_is_told_to_go_back_though_one_refuses(running):
+    platform = running("kubernetes")
+    new = platform.commits[1]
+    broken = {"STAND_IN_BROKEN": new, "STAND_IN_FAILS": "undo"}
+
+    assert platform.deliver("deploy", "staging", new, **broken)[0] == 3
+
+    undone = [line for line in platform.asked() if " rollout undo " in line]
+    assert [line.split()[5] for line in undone] == [
+        "deployment/web",
+        "deployment/worker",
+    ]
+
+
+def test_a_migration_that_an_earlier_try_began_goes_on(running):
+    platform = running("kubernetes")
+    new, state = platform.commits[1], platform.state()
+    state["my-project-staging"]["jobs"][f"migrate-{new[:12]}"] = ""
+    platform.save(state)
+
+    code, output = platform.deliver("deploy", "staging", new)
+
+    assert code == 0, output
+    assert "of an earlier try still runs: waiting for it." in output
+    assert not [line for line in platform.asked() if " delete job " in line]
+
+
+@on_each_platform
+def test_production_takes_no_release_that_is_not_well_on_staging(running, target):
+    platform = running(target)
+    new = platform.commits[1]
+    platform.deliver("deploy", "staging", new)
+    name = platform.names["staging"]
+    site = platform.folder / f"sites/{name}.json"
+    site.write_text(json.dumps({"status": 503, "release": new}))
+    before = platform.asked()
+
+    code, output = platform.deliver("deploy", "production", new)
+
+    assert code == 2, output
+    assert "production takes what is well: release" in output
+    assert platform.asked() == before
+
+
+def test_a_log_that_kubectl_may_not_read_fails_no_delivery(running):
+    platform = running("kubernetes")
+    new = platform.commits[1]
+
+    code, output = platform.deliver("deploy", "staging", new, STAND_IN_FAILS="logs")
+
+    assert code == 0, output
+    assert "pods is forbidden" in output
 
 
 def test_kubernetes_wants_the_secret_that_its_pods_read(running):

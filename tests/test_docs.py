@@ -29,6 +29,7 @@ ELSEWHERE = {
     "make deploy",  # test_deliver.py, as the next two
     "make deploy ENVIRONMENT=staging",
     "make rollback",
+    "make smoke",  # test_smoke.py
     "make tools",  # test_tools.py
     "make image",  # test_image.py, as the next two
     "docker compose up --build",
@@ -82,7 +83,14 @@ PLATFORMS = {
     "ssh root@": {"--create-home", "--groups", "--shell", "--yes"},
     "ssh-keygen": set(),
     "ssh-keyscan": set(),
+    "kubectl config view": {"--flatten", "--minify", "--output"},
     "kubectl create namespace": set(),
+    "kubectl create role": {"--namespace", "--resource", "--verb"},
+    "kubectl create rolebinding": {"--namespace", "--role", "--serviceaccount"},
+    "kubectl create serviceaccount": {"--namespace"},
+    "kubectl create token": {"--duration", "--namespace"},
+    "kubectl describe replicaset": {"--namespace"},
+    "kubectl get replicasets": {"--namespace", "--output", "--sort-by"},
     "kubectl create secret docker-registry": {
         *("--namespace", "--docker-server", "--docker-username", "--docker-password")
     },
@@ -90,8 +98,7 @@ PLATFORMS = {
     "kubectl get pods": {"--namespace"},
     "kubectl logs": {"--namespace", "--tail"},
     "kubectl patch serviceaccount": {"--namespace", "--patch"},
-    "kubectl rollout history": {"--namespace"},
-    "kubectl rollout undo": {"--namespace"},
+    "kubectl rollout undo": {"--namespace", "--to-revision"},
     "heroku addons:create": {"--app", "--wait"},
     "heroku apps:create": {"--no-remote"},
     "heroku authorizations:create": {"--description", "--scope"},

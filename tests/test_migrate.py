@@ -16,12 +16,24 @@ class Migration(migrations.Migration):
         migrations.RunSQL("CREATE TABLE once (id int)"),
     ]
 """
+# It waits for every other statement that has begun: a second runner's, too.
+CONCURRENT = """
+from django.db import migrations
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies = [("users", "0002_slow")]
+    operations = [
+        migrations.RunSQL("CREATE INDEX CONCURRENTLY lasting ON users_user (last_name)"),
+    ]
+"""
 
 
 @pytest.fixture(scope="module")
 def project(render_for_module):
     project = render_for_module()
     (project / "apps/users/migrations/0002_slow.py").write_text(SLOW)
+    (project / "apps/users/migrations/0003_concurrent.py").write_text(CONCURRENT)
     done = project.make("setup")
     assert done.returncode == 0, done.stdout
     return project
@@ -54,7 +66,7 @@ def test_two_runners_at_once(project):
     waited = ["waiting for it" in output for output in outputs]
     assert sorted(applied) == [False, True]
     assert applied == [not it for it in waited]
-    assert "[X] 0002_slow" in shown.stdout
+    assert "[X] 0003_concurrent" in shown.stdout
 
 
 def test_a_runner_that_is_killed_holds_nobody_up(render):

@@ -11,7 +11,7 @@ METADATA = {
     "buildx.build.provenance": {"materials": [{"digest": {"sha256": 64 * "b"}}]},
     "containerimage.descriptor": {"digest": "sha256:" + 64 * "c"},
     "containerimage.digest": DIGEST,
-    "image.name": "registry.example.com/team/name",
+    "image.name": f"registry.example.com/team/name:{40 * 'd'}",
 }
 # It notes what it was asked, and writes the file that buildx would write.
 DOCKER = """\

@@ -1,5 +1,6 @@
 """Everything that the project's processes say in production, as JSON on standard output."""
 
+from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 
@@ -21,7 +22,12 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "json": {"()": "pythonjsonlogger.json.JsonFormatter", "fmt": FIELDS},
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "fmt": FIELDS,
+            # Django gives the request along, with its query.
+            "reserved_attrs": [*RESERVED_ATTRS, "request"],
+        },
         "access": {"()": "config.logs.AccessFormatter", "fmt": "%(asctime)s %(name)s"},
     },
     "handlers": {

@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 
+GRACE = 5  # seconds for a command that is told to end
 TIMEOUT = 3600  # seconds for one command, as long as a platform gives a release
 
 
@@ -35,6 +36,16 @@ def read(*command):
         raise Failed(f"`{shlex.join(command)}` did not print JSON") from error
 
 
+def end(process):
+    """End a command: first so that it can give back what it holds, such as a lease."""
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 def _run(command, **streams):
     # Secrets stay in the environment: a command line can be seen, and is shown here.
     print("$", shlex.join(command), flush=True)
@@ -48,8 +59,7 @@ def _run(command, **streams):
         raise Failed(f"{command[0]} did not end in {TIMEOUT} s") from error
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            end(process)
     if process.returncode:
         raise Failed(f"`{shlex.join(command)}` failed")
     return output

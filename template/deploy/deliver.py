@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +36,7 @@ class Cancelled(BaseException):
 # A target says by its exception what it knows; anything else is a failure, too.
 FAILURES = (Exception, Cancelled)
 WRONG_ARGUMENTS = (ValueError, KeyError)
+TRIES = 5  # to ask what runs
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -93,7 +95,7 @@ def deploy(name):
     with locked(environment), logged_in(target):
         check(target, environment, release)
         running = first(history(target, environment))
-        old = smoke.find_release(environment.url)
+        old = find_running(environment) if running else ""
         print(f"{name} runs {old or 'nothing yet'}; now comes {release}.", flush=True)
         try:
             if hasattr(target, "migrate"):
@@ -101,7 +103,7 @@ def deploy(name):
             target.switch(environment, release)
             smoke.wait(environment.url, release, seconds=seconds)
         except NotReplaced as error:
-            return stay(target, environment, old, seconds, error)
+            return stay(target, environment, running, old, seconds, error)
         except FAILURES as error:
             handle_signals(signal.SIG_IGN)  # Nothing interrupts the way back.
             return go_back(target, environment, running, old, release, seconds, error)
@@ -116,7 +118,7 @@ def roll_back(name):
         previous = find_previous(history(target, environment))
         if not previous:
             raise Refused(f"{name} has no release before the one that runs.")
-        bad = smoke.find_release(environment.url)
+        bad = find_running(environment)
         try:
             target.go_back(environment, previous.reference)
             found = smoke.wait(environment.url, other_than=bad, seconds=seconds)
@@ -162,6 +164,15 @@ def find_commit(name):
     return done.stdout.strip()
 
 
+def find_running(environment):
+    """Return the id of the release that answers; one request that is lost says nothing."""
+    for _ in range(TRIES):
+        if release := smoke.find_release(environment.url):
+            return release
+        time.sleep(smoke.PAUSE)
+    return ""
+
+
 @contextlib.contextmanager
 def locked(environment):
     """Let one delivery to an environment run on this machine; others wait."""
@@ -190,8 +201,11 @@ def check(target, environment, release):
                 f"{environment.name} takes what {after['url']} runs: that is "
                 f"{found or 'nothing'}, not {release}."
             )
+        reason, _ = smoke.judge(after["url"], release)
+        if reason:
+            raise Refused(f"{environment.name} takes what is well: {reason}.")
     with refusing():
-        target.check(environment)
+        target.check(environment, release)
 
 
 def history(target, environment):
@@ -233,14 +247,14 @@ def migrate(target, environment, release):
         raise NotReplaced(f"the migration failed: {error}") from error
 
 
-def stay(target, environment, old, seconds, error):
+def stay(target, environment, running, old, seconds, error):
     """Nothing was switched: check that the old release is well, and say so."""
     say(f"The deployment to {environment.name} failed: {tell(error, target)}.")
-    if not old:
+    if not running:
         say("Nothing ran there before, and nothing runs now.")
         return 1
     try:
-        smoke.wait(environment.url, old, seconds=seconds)
+        old = smoke.wait(environment.url, old, seconds=seconds)
     except FAILURES as problem:
         say(f"The old release should still run, but: {tell(problem, target)}.")
         say(f"Which release runs is not certain: {BY_HAND}.")

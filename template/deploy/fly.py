@@ -7,7 +7,7 @@ is replaced. The configurations stand in deploy/fly.
 import shutil
 
 from commands import Failed, NotReplaced, Refused, read, run
-from image import find_image
+from image import check_image, find_image
 
 TOOLS = ("git", "flyctl")
 VARIABLES = ("FLY_API_TOKEN",)
@@ -17,8 +17,8 @@ REGISTRY = "registry.fly.io"
 MIGRATES = "fly_app_release_command"  # the process group of the machine that migrates
 
 
-def check(environment):
-    find_image()
+def check(environment, release):
+    check_image(environment, release, history)
     # Only a new image needs it: the way back does not.
     if not shutil.which("docker"):
         raise Refused("Install docker, then try again.")

@@ -7,7 +7,7 @@ also for one that goes back: there it finds nothing to do.
 import re
 import time
 
-from commands import Failed, NotReplaced, Refused, read, run
+from commands import TIMEOUT, Failed, NotReplaced, Refused, read, run
 
 TOOLS = ("git", "heroku")
 VARIABLES = ("HEROKU_API_KEY",)
@@ -18,7 +18,7 @@ HELPER = '!f() { echo username=heroku; echo "password=$HEROKU_API_KEY"; }; f'
 PAUSE = 2  # seconds between two looks at a release phase
 
 
-def check(environment):
+def check(environment, release):
     """Heroku takes no push without all of history; a promotion needs none."""
     after = environment.settings["after"]
     if not after and read("git", "rev-parse", "--is-shallow-repository"):
@@ -70,11 +70,12 @@ def find_releases(environment):
 
 def settle(environment):
     """Wait for the newest release's release phase: `heroku` and `git` exit with 0 before."""
-    while True:
-        status = find_releases(environment)[0]["status"]
-        if status != "pending":
-            return status
+    deadline = time.monotonic() + TIMEOUT
+    while (status := find_releases(environment)[0]["status"]) == "pending":
+        if time.monotonic() > deadline:
+            raise Failed(f"the release phase did not end in {TIMEOUT} s")
         time.sleep(PAUSE)
+    return status
 
 
 def promote(environment):

@@ -27,8 +27,8 @@ CONTAINER = (
 )
 
 
-def check(environment):
-    os.environ["IMAGE"] = "@".join(find_image())
+def check(environment, release):
+    os.environ["IMAGE"] = "@".join(find_image(release))
     missing = [name for name in REGISTRY if not os.environ.get(name)]
     if missing:
         raise Refused(f"Set {' and '.join(missing)}, as docs/delivery.md says.")

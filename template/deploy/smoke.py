@@ -74,7 +74,8 @@ def wait(url, release="", *, other_than="", seconds):
     deadline = time.monotonic() + seconds
     seen = None
     while True:
-        reason, found = judge(url, release, other_than, deadline)
+        left = deadline - time.monotonic()
+        reason, found = judge(url, release, other_than, left)
         if not reason:
             return found
         if reason != seen:
@@ -85,9 +86,9 @@ def wait(url, release="", *, other_than="", seconds):
         time.sleep(PAUSE)
 
 
-def judge(url, release, other_than, deadline):
+def judge(url, release, other_than="", seconds=REQUEST):
     """Ask once; return why that is not enough, if so, and the release that answered."""
-    status, body = ask(url, max(0.1, min(REQUEST, deadline - time.monotonic())))
+    status, body = ask(url, max(0.1, min(REQUEST, seconds)))
     if status is None:
         return body, ""
     if 300 <= status < 400:

@@ -2,11 +2,24 @@ import json
 import logging
 from importlib import import_module
 
+from pythonjsonlogger.json import JsonFormatter
+
 from config import gunicorn, logs
 
 
 def test_gunicorn_finds_the_application():
     assert import_module(gunicorn.wsgi_app).application
+
+
+def test_an_error_is_logged_without_its_query(client, caplog):
+    client.get("/nowhere?token=1")
+
+    (record,) = caplog.records
+    formatter = logs.LOGGING["formatters"]["json"]
+    options = {"reserved_attrs": formatter["reserved_attrs"]}
+    line = JsonFormatter(formatter["fmt"], **options).format(record)
+    assert "/nowhere" in line
+    assert "token" not in line
 
 
 def test_each_answer_is_a_line_of_json_without_its_query():

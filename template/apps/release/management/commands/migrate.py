@@ -1,7 +1,10 @@
+import time
+
 from django.core.management.commands import migrate
 from django.db import connections
 
 LOCK = 1749273910  # any number, if it is the same for every runner
+PAUSE = 1  # seconds between two tries
 
 
 class Command(migrate.Command):
@@ -14,12 +17,16 @@ class Command(migrate.Command):
     def handle(self, *args, **options):
         connection = connections[options["database"]]
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-            if cursor.fetchone() == (False,):
+            # Who waits inside one statement would hold up CREATE INDEX CONCURRENTLY.
+            while not self.lock(cursor):
                 self.stderr.write("Another runner migrates: waiting for it.")
-                cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+                time.sleep(PAUSE)
         try:
             super().handle(*args, **options)
         finally:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+
+    def lock(self, cursor):
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+        return cursor.fetchone() == (True,)
