@@ -139,3 +139,16 @@ def test_the_gates_read_the_same_whichever_provider_runs_them(rendered, answers)
         own = {*READERS[provider].parse(project), *OF_A_PROVIDER}
         texts.append({name: project.read(name) for name in project.files() - own})
     assert texts[0] == texts[1] == texts[2]
+
+
+def test_the_audit_leaves_out_what_somebody_has_accepted(render):
+    project = render()
+    assert "--ignore-vuln" not in project.make("audit", "--dry-run").stdout
+
+    text = "PYSEC-2026-1 # we parse no XML\n# nothing more\nCVE-2026-2\n"
+    (project / ".audit-ignore").write_text(text)
+    command = project.make("audit", "--dry-run").stdout.splitlines()[-1]
+
+    assert command.split() == [
+        *("--ignore-vuln", "PYSEC-2026-1", "--ignore-vuln", "CVE-2026-2")
+    ]
