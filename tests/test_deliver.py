@@ -588,6 +588,18 @@ def test_production_takes_only_what_staging_runs(running, target):
     assert not platform.asked()
 
 
+def test_heroku_promotes_nothing_that_does_not_answer_yet(running):
+    platform = running("heroku")
+    first, second = platform.commits[:2]
+    assert platform.deliver("deploy", "staging", second)[0] == 0
+    platform.serve(platform.names["staging"], first)  # the old dynos, for a while
+
+    code, output = platform.deliver("deploy", "production", first)
+
+    assert code == 2, output
+    assert f"has released {second[:8]} by now. Nothing was touched." in output
+
+
 def test_heroku_wants_the_whole_history(running, tmp_path):
     platform = running("heroku")
     clone = tmp_path / "clone"

@@ -19,9 +19,16 @@ PAUSE = 2  # seconds between two looks at a release phase
 
 
 def check(environment, release):
-    """Heroku takes no push without all of history; a promotion needs none."""
+    """Heroku takes no push without all of history, and promotes what came last."""
     after = environment.settings["after"]
-    if not after and read("git", "rev-parse", "--is-shallow-repository"):
+    if after:
+        releases = find_releases(environment._replace(settings=after))
+        newest = [it for it in releases if it["slug"] == releases[0]["slug"]]
+        commits = [commit for it in newest if (commit := find_commit(it))]
+        # What has just been released may not answer yet.
+        if commits and not release.startswith(commits[0]):
+            raise Refused(f"{after['app']} has released {commits[0]} by now.")
+    elif read("git", "rev-parse", "--is-shallow-repository"):
         raise Refused("Fetch the whole history first: git fetch --unshallow.")
 
 
@@ -68,6 +75,12 @@ def find_releases(environment):
     return read("heroku", "releases", "--app", app, "--num", "50", "--json")
 
 
+def find_commit(release):
+    """Return the short id of the commit that a release was built from, if it says so."""
+    found = re.search(r"Deploy ([0-9a-f]{7,40})$", release["description"])
+    return found and found[1]
+
+
 def settle(environment):
     """Wait for the newest release's release phase: `heroku` and `git` exit with 0 before."""
     deadline = time.monotonic() + TIMEOUT
@@ -94,8 +107,8 @@ def repeat(environment, release, releases):
     """Release a commit that Heroku's repository has: to push it again does nothing."""
     app = environment.settings["app"]
     for number, found in enumerate(releases):
-        built = re.search(r"Deploy ([0-9a-f]{7,40})$", found["description"])
-        if built and release.startswith(built[1]):
+        built = find_commit(found)
+        if built and release.startswith(built):
             if number == 0:
                 run("heroku", "releases:retry", "--app", app)
             else:
