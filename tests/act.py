@@ -7,6 +7,7 @@ workflow publishes their ports. act does not know continue-on-error of a job eit
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from options import TEMPLATE
 from project import Project
 from sandbox import UV, Run, Service, united
 
+UNKNOWN = r" +(queue: max|deployment: false.*)\n"
 ACT = Path(sys.executable).with_name("act")
 STAND_INS = TEMPLATE / "tests" / "actions"
 EVENTS = {
@@ -33,9 +35,9 @@ def run_github(project: Project, sandbox, workflow="main", jobs=()):
     workflow = project.yaml(file)
     (sandbox.scratch / "artifacts").mkdir()
     runners = {job["runs-on"] for job in workflow["jobs"].values()}
-    # act does not know the key `queue`, and would read the workflow no further.
+    # act would read no further than to a key that it does not know.
     known = sandbox.scratch / name
-    known.write_text(project.read(file).replace("      queue: max\n", ""))
+    known.write_text(re.sub(UNKNOWN, "", project.read(file)))
     command = [ACT, event, "--json", "--rm", "--workflows", known]
     command += [f"--platform={runner}=-self-hosted" for runner in runners]
     command += ["--container-daemon-socket=-", "--no-cache-server"]
@@ -45,7 +47,7 @@ def run_github(project: Project, sandbox, workflow="main", jobs=()):
     command += [f"--{name}-file={os.devnull}" for name in ("env", "var")]
     secrets = sandbox.secrets.get(inputs["environment"] or "staging", {})
     for kind, values in (("secret", secrets), ("input", inputs)):
-        (sandbox.scratch / kind).write_text(yaml.safe_dump(values))
+        (sandbox.scratch / kind).write_text(yaml.safe_dump(values) if values else "")
         command.append(f"--{kind}-file={sandbox.scratch / kind}")
     command += [f"--local-repository={stand_in}" for stand_in in stand_ins(workflow)]
     command += [f"--job={job}" for job in jobs]

@@ -12,14 +12,15 @@ from options import FULL, combinations
 # https://render.com/docs/blueprint-spec, of what the template uses; `env`, `autoDeploy` and
 # `type: redis` are deprecated there, and `autoDeployTrigger` does nothing for an image.
 WEB_OR_WORKER = {"envVars", "name", "plan", "runtime", "type"}
+WORKER = WEB_OR_WORKER | {"maxShutdownDelaySeconds"}
 WEB = WEB_OR_WORKER | {"domains", "healthCheckPath", "preDeployCommand"}
 BUILT = {"autoDeployTrigger", "branch", "buildCommand", "startCommand"}
 KEYVALUE = {"ipAllowList", "maxmemoryPolicy", "name", "plan", "type"}
 KEYS = {
-    False: {"web": WEB | BUILT, "worker": WEB_OR_WORKER | BUILT, "keyvalue": KEYVALUE},
+    False: {"web": WEB | BUILT, "worker": WORKER | BUILT, "keyvalue": KEYVALUE},
     True: {
         "web": WEB | {"image"},
-        "worker": WEB_OR_WORKER | {"dockerCommand", "image"},
+        "worker": WORKER | {"dockerCommand", "image"},
         "keyvalue": KEYVALUE,
     },
 }

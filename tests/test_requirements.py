@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from lock import COMBINATIONS
-from options import REDIS_STATES, choices
+from options import REDIS_STATES, combinations
 from project import Project
 
 pytestmark = pytest.mark.slow
@@ -20,11 +20,10 @@ def known_packages(rendered, shared_folder):
     done = shared_folder / "packages-are-known"
     with (shared_folder / "packages.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for version in choices("django_version"):
+        # A package tells each Python what it needs: some have a file for each.
+        for name, versions in combinations("django_version", "python_version").items():
             if not done.exists():
-                lock_again(
-                    rendered(**FULL, django_version=version), shared_folder / version
-                )
+                lock_again(rendered(**FULL, **versions), shared_folder / name)
         done.touch()
 
 
