@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from options import EVERY_COMBINATION, QUESTIONS, choices, combinations
-from readers import READERS
+from options import EVERY_COMBINATION, QUESTIONS, choices
 
 TOOLS = Path(sys.prefix, "bin")
 OWN_BRACES = re.compile(r"\$\{\{ .*? \}\}|\{\{ (checksum|json) .*? \}\}")
@@ -119,26 +118,6 @@ def test_the_answers_are_recorded(rendered, answers):
         assert recorded[name] == (
             json.dumps(value) if value in (True, False) else value
         )
-
-
-# Pages, and a script that tells GitHub of a warning
-OF_A_PROVIDER = {".copier-answers.yml", "scripts/fresh_migrate.py"}
-OF_A_PROVIDER |= {"docs/delivery.md", "docs/pipeline.md"}
-
-
-@pytest.mark.parametrize(
-    "answers",
-    combinations("redis", "use_docker", "deploy_target").values(),
-    ids=combinations("redis", "use_docker", "deploy_target"),
-)
-def test_the_gates_read_the_same_whichever_provider_runs_them(rendered, answers):
-    """So test_generated.py runs each of these combinations with one provider alone."""
-    texts = []
-    for provider in choices("ci_provider"):
-        project = rendered(**answers, ci_provider=provider)
-        own = {*READERS[provider].parse(project), *OF_A_PROVIDER}
-        texts.append({name: project.read(name) for name in project.files() - own})
-    assert texts[0] == texts[1] == texts[2]
 
 
 def test_the_audit_leaves_out_what_somebody_has_accepted(render):
