@@ -66,12 +66,7 @@ def read(files):
     file = files[FILE]
     found = {"request": {}, "main": {}, "rollback": {}, "nightly": {}}
     for name, workflow in file["workflows"].items():
-        entries = dict(map(read_entry, workflow["jobs"]))
-        approvals = {job: it for job, it in entries.items() if "type" in it}
-        for job in approvals:
-            del entries[job]
-        for job, options in entries.items():
-            options = through(approvals, options)
+        for job, options in read_entries(workflow).items():
             read = read_job(file["jobs"][job], options, file)
             read.may_fail = name == "audit"
             read.more += unknown(workflow, {"when", "jobs"})
@@ -85,9 +80,24 @@ def read(files):
     }
 
 
-def read_entry(entry):
-    """Return the name of a workflow's job, and its options."""
-    return (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
+def read_entries(workflow):
+    """Return the jobs of a workflow with their options; a job looks through approvals."""
+    entries = dict(
+        (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
+        for entry in workflow["jobs"]
+    )
+    approvals = {job: it for job, it in entries.items() if "type" in it}
+    return {
+        job: through(approvals, options)
+        for job, options in entries.items()
+        if job not in approvals
+    }
+
+
+def read_contexts(options):
+    """Return the names of a job's contexts, of which one may stand alone."""
+    contexts = options.get("context", [])
+    return [contexts] if isinstance(contexts, str) else contexts
 
 
 def through(approvals, options):
@@ -127,11 +137,9 @@ def read_job(job, options, file):
     steps = list(expand(job["steps"], file["commands"]))
     runs = [body for step, body in steps if step == "run"]
     begun, run = setup([body["command"] for body in runs], SETUP)
-    contexts = options.get("context", [])
-    contexts = [contexts] if isinstance(contexts, str) else contexts
     contexts = [
         name.removeprefix(OURS) if name.startswith(OURS) else f"{name} of all projects"
-        for name in contexts
+        for name in read_contexts(options)
     ]
     read = Job(
         run=run,

@@ -46,14 +46,10 @@ def read_entries(workflow):
 
     Somebody approves whatever waits for that.
     """
-    entries = dict(map(circleci.read_entry, workflow["jobs"]))
-    approvals = {name: it for name, it in entries.items() if "type" in it}
     found = {}
-    for name in entries:
-        options = circleci.through(approvals, entries[name])
+    for name, options in circleci.read_entries(workflow).items():
         check_keys(options, ENTRY_KEYS)
-        flows = circleci.FILTERS.get(options.get("filters"), {"main"})
-        if name not in approvals and "main" in flows:
+        if "main" in circleci.FILTERS.get(options.get("filters"), {"main"}):
             found[name] = options
     return found
 
@@ -73,8 +69,7 @@ def run_jobs(entries, needs, names, file, project, sandbox, run):
         job = next(job for job in waiting if not waiting.keys() & set(needs[job]))
         del waiting[job]
         if job in names and all(run.results[it] == "success" for it in needs[job]):
-            contexts = entries[job].get("context", [])
-            contexts = [contexts] if isinstance(contexts, str) else contexts
+            contexts = circleci.read_contexts(entries[job])
             run_job(job, contexts, file, project, sandbox, run)
         else:
             run.results[job] = "skipped"
