@@ -761,6 +761,17 @@ def test_a_migration_that_an_earlier_try_began_goes_on(running):
     assert not [line for line in platform.asked() if " delete job " in line]
 
 
+def test_a_migration_whose_job_is_gone_did_not_succeed(running):
+    platform = running("kubernetes")
+    old, new = platform.commits[:2]
+
+    code, output = platform.deliver("deploy", "staging", new, STAND_IN_FAILS="job")
+
+    assert code == 1, output
+    assert f"the migration failed: the Job migrate-{new[:12]} is gone." in output
+    assert platform.running("staging") == old
+
+
 @on_each_platform
 def test_production_takes_no_release_that_is_not_well_on_staging(running, target):
     platform = running(target)
