@@ -212,12 +212,18 @@ class Render(Platform):
 
 
 class ByImage(Platform):
-    """A platform that runs the image of a commit, in the web process and in the worker."""
+    """A platform that runs the image of a commit, in the web process and in the worker.
+
+    The digest of an image begins with its commit.
+    """
 
     names = {"staging": "my-project-staging", "production": "my-project-production"}
 
+    def digest(self, commit):
+        return f"sha256:{commit}{24 * '0'}"
+
     def image(self, commit):
-        return f"registry.example.com/app-{commit}@sha256:{64 * commit[0]}"
+        return f"registry.example.com/app-{commit}@{self.digest(commit)}"
 
     def start(self, verb, environment, release="", **variables):
         image = {"IMAGE": self.image(release)} if release else {}
@@ -231,7 +237,7 @@ class ByImage(Platform):
 
 
 class RenderImage(ByImage, Render):
-    """Render, where services run an image. Its digest begins with its commit."""
+    """Render, where services run an image."""
 
     source = {"imagePath": f"registry.example.com/shop@sha256:{64 * '0'}"}
 
@@ -240,7 +246,7 @@ class RenderImage(ByImage, Render):
         self.variables["IMAGE"] = self.image(self.commits[-1])
 
     def image(self, commit):
-        return f"registry.example.com/shop@sha256:{commit}{24 * '0'}"
+        return f"registry.example.com/shop@{self.digest(commit)}"
 
     def artifact(self, commit):
         return {"image": {"ref": self.image(commit), "sha": f"sha256:{64 * '0'}"}}
@@ -258,9 +264,6 @@ class Fly(ByImage):
         app = {"registry": [], "releases": [], "machines": []}
         self.save({"logged_in": False} | dict.fromkeys(self.names.values(), app))
         self.variables["IMAGE"] = self.image(self.commits[-1])
-
-    def digest(self, commit):
-        return f"sha256:{commit}{24 * '0'}"
 
     def image(self, commit):
         return f"registry.example.com/app@{self.digest(commit)}"
