@@ -58,6 +58,7 @@ TARGETS = {
     | {
         "deploy/image.py",
         "deploy/kubernetes.py",
+        "deploy/kustomize/access.yaml",
         "deploy/kustomize/base/ingress.yaml",
         "deploy/kustomize/base/kustomization.yaml",
         "deploy/kustomize/base/migrate.yaml",

@@ -1,6 +1,7 @@
 """What Kubernetes is told, as kubectl itself puts it together."""
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -153,3 +154,45 @@ def test_the_grace_of_a_pod_is_longer_than_that_of_the_server(project, build):
 
     assert "graceful_timeout = 20" in project.read("config/gunicorn.py")
     assert grace >= 20 + 5
+
+
+APPLY = ("get", "create", "patch")
+APPLIED = ["configmaps", "services", "deployments", "ingresses", "poddisruptionbudgets"]
+# What kubectl asks an API server for: seen in the audit log of one, of Kubernetes 1.36.
+# What it watches only while it has to wait is from its source.
+NEEDS = {
+    "apply --kustomize": [f"{verb} {kind}" for verb in APPLY for kind in APPLIED]
+    + ["get jobs", "create jobs"],
+    "apply set-last-applied": ["get deployments", "patch deployments"],
+    "delete job": ["get jobs", "list jobs", "watch jobs", "delete jobs"],
+    "get deployments": ["list deployments"],
+    "get jobs": ["list jobs"],
+    "get replicasets": ["list replicasets"],
+    "get secret": ["get secrets app"],
+    "logs": ["get jobs", "list pods", "watch pods", "get pods/log"],
+    "rollout status": ["get deployments", "list deployments", "watch deployments"],
+    "rollout undo": ["get deployments", "list replicasets", "patch deployments"],
+    "scale": ["patch deployments/scale"],
+}
+
+
+def test_the_pipelines_key_opens_what_a_delivery_needs_and_nothing_else(project):
+    text = project.read("deploy/kustomize/access.yaml")
+    [role] = [it for it in yaml.safe_load_all(text) if it["kind"] == "Role"]
+    opened = {
+        " ".join([verb, resource, *rule.get("resourceNames", [])])
+        for rule in role["rules"]
+        for verb in rule["verbs"]
+        for resource in rule["resources"]
+    }
+
+    source = project.read("deploy/kubernetes.py")
+    words = re.findall(r'kubectl\(environment, "(\w+)"(?:, "([a-z-]+)")?', source)
+    kinds = re.findall(r'(?:find|look|find_processes)\(environment, "(\w+)"', source)
+    commands = {" ".join(filter(None, pair)) for pair in words}
+    assert commands | {f"get {kind}" for kind in kinds} == NEEDS.keys()
+    assert opened == {need for needs in NEEDS.values() for need in needs}
+
+
+def test_the_manifest_of_the_pipelines_key_is_valid(project):
+    assert kubernetes_validate(project / "deploy/kustomize/access.yaml") == []
