@@ -6,6 +6,7 @@ Keys: https://circleci.com/docs/reference/configuration-reference/
 import re
 
 from pipeline import (
+    HANDED_ON,
     PINNED_NODE,
     PINNED_UV,
     PORTS,
@@ -22,8 +23,9 @@ FILES = [FILE]
 KEY = 'uv-{{ checksum ".python-version" }}-{{ checksum "requirements-dev.txt" }}'
 # The cache is written once; every job begins with it.
 RESTORE = {"key": KEY}
-REPORTS, DIGEST = {"path": "reports"}, {"path": "reports/image.json"}
-KEEP, TAKE = {"root": ".", "paths": ["reports/image.json"]}, {"at": "."}
+REPORTS, DIGEST = {"path": "reports"}, {"path": HANDED_ON["image"]}
+KEPT = {name: {"root": ".", "paths": [path]} for name, path in HANDED_ON.items()}
+TAKE = {"at": "."}
 SAVE = {"key": KEY, "paths": ["~/.cache/uv"], "when": "always"}
 WHEN = {
     'pipeline.parameters.run == "ci"': {"request", "main"},
@@ -156,7 +158,7 @@ def read_job(job, options, file):
         tools=read_tools(executor, begun),
         publishes=["reports"] if publishes(steps) else [],
         may_write=["packages"] * ("registry" in begun and "make publish" in run),
-        takes=["image"] if ("attach_workspace", TAKE) in steps else [],
+        takes=find_taken(options, file) if ("attach_workspace", TAKE) in steps else [],
         secrets=contexts,
         lock=options.get("serial-group", "").removeprefix(LOCK),
         by_person=options["type"] == "approval",
@@ -179,8 +181,10 @@ def read_job(job, options, file):
     # Whoever attaches the workspace needs it there.
     is_taken = "attach_workspace" in str(file["jobs"])
     if ("store_artifacts", DIGEST) in steps:
-        is_kept = ("persist_to_workspace", KEEP) in steps
+        is_kept = "image" in find_kept(steps)
         read.publishes.append("image" if is_kept == is_taken else "for nobody")
+    else:
+        read.publishes += find_kept(steps)
     if str(options.get("filters")) not in ("None", *FILTERS):
         read.more.append(options["filters"])
     for image in (primary, *services):
@@ -190,6 +194,20 @@ def read_job(job, options, file):
     for step, body in steps:
         read.more += unknown_step(step, body)
     return read
+
+
+def find_taken(options, file):
+    """Return which digests the workspace holds from what a job waits for."""
+    before = [file["jobs"].get(name, {}) for name in options.get("requires", [])]
+    steps = [step for job in before for step in job.get("steps", [])]
+    return find_kept(list(expand(steps, file["commands"])))
+
+
+def find_kept(steps):
+    """Return which digests a job leaves in the workspace."""
+    return [
+        name for name, kept in KEPT.items() if ("persist_to_workspace", kept) in steps
+    ]
 
 
 def read_tools(executor, begun):
@@ -241,7 +259,7 @@ def unknown_step(step, body):
         "save_cache": [SAVE],
         "store_test_results": [REPORTS],
         "store_artifacts": [REPORTS, DIGEST],
-        "persist_to_workspace": [KEEP],
+        "persist_to_workspace": [*KEPT.values()],
         "attach_workspace": [TAKE],
     }
     return [] if body in allowed.get(step, []) else [(step, body)]

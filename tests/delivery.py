@@ -68,6 +68,7 @@ class Platform:
         self.variables = {
             "PATH": f"{STAND_INS}{os.pathsep}{os.environ['PATH']}",
             "STAND_IN": str(folder),
+            "PYTHONPATH": str(STAND_INS.with_name("clock")),
             "SMOKE_SECONDS": "1",
             **self.secrets,
         }
@@ -229,6 +230,17 @@ class ByImage(Platform):
         image = {"IMAGE": self.image(release)} if release else {}
         return super().start(verb, environment, release, **image | variables)
 
+    def key(self, environment):
+        """Return the variables that let a pipeline into an environment, and no other."""
+        return {}
+
+    def publish(self, commit):
+        """Leave what `make publish` does."""
+        name, _, digest = self.image(commit).partition("@")
+        published = {"image.name": f"{name}:{commit}", "containerimage.digest": digest}
+        (self.project / "reports").mkdir(exist_ok=True)
+        (self.project / "reports/image.json").write_text(json.dumps(published))
+
     def running(self, environment):
         """Return what the web process runs, which must be what the worker runs."""
         web = self.serves(self.names[environment])
@@ -265,6 +277,9 @@ class Fly(ByImage):
         self.save({"logged_in": False} | dict.fromkeys(self.names.values(), app))
         self.variables["IMAGE"] = self.image(self.commits[-1])
 
+    def key(self, environment):
+        return {"FLY_API_TOKEN": f"FlyV1 fm2_only-{self.names[environment]}"}
+
     def image(self, commit):
         return f"registry.example.com/app@{self.digest(commit)}"
 
@@ -294,11 +309,19 @@ class Kubernetes(ByImage):
         """Make each namespace, with its secret and with Deployments that have no pod."""
         self.save(
             {
-                name: {"secrets": True, "jobs": {}, "deployments": self.deployments()}
+                name: {
+                    "secrets": True,
+                    "jobs": {},
+                    "deployments": self.deployments(),
+                    "applied": "none",
+                }
                 for name in self.names.values()
             }
         )
         self.variables["IMAGE"] = self.image(self.commits[-1])
+
+    def key(self, environment):
+        return {"KUBECONFIG_CONTENT": f"very-secret: {self.names[environment]}"}
 
     def deployments(self, *revisions):
         return {name: list(revisions) for name in ("web", "worker")}

@@ -3,7 +3,7 @@
 import json
 import re
 
-from pipeline import Job, is_pinned, lead, unknown, without_digest
+from pipeline import HANDED_ON, Job, find, is_pinned, lead, unknown, without_digest
 
 CHANGE, NIGHTLY = ".github/workflows/ci.yml", ".github/workflows/nightly.yml"
 ROLLBACK = ".github/workflows/rollback.yml"
@@ -37,8 +37,11 @@ PULL = {
 }
 READS = {("contents", "read"), ("packages", "read")}
 REPORTS = {"name": "reports", "path": "reports", "retention-days": "14"}
-DIGEST = {"name": "image", "path": "reports/image.json", "retention-days": "90"}
-TAKEN = {"name": "image", "path": "reports"}
+DIGESTS = {
+    name: {"name": name, "path": path, "retention-days": "90"}
+    for name, path in HANDED_ON.items()
+}
+TAKEN = {name: {"name": name, "path": "reports"} for name in HANDED_ON}
 SECRET = re.compile(r"\bsecrets\b[.\w]*|\bgithub\.token\b")
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*")
 
@@ -190,9 +193,9 @@ def read_step(step, read):
         known |= {"if"}
         read.publishes.append("reports" if options == REPORTS else options)
     elif action == "actions/upload-artifact":
-        read.publishes.append("image" if options == DIGEST else options)
+        read.publishes.append(find(options, DIGESTS))
     elif action == "actions/download-artifact":
-        read.takes.append("image" if options == TAKEN else options)
+        read.takes.append(find(options, TAKEN))
     elif action == "docker/setup-buildx-action" and is_builder(options):
         read.tools.append("builder")
     elif action and action != "docker/login-action":

@@ -7,10 +7,12 @@ import copy
 import re
 
 from pipeline import (
+    HANDED_ON,
     PINNED_NODE,
     PINNED_UV,
     PORTS,
     Job,
+    find,
     is_pinned,
     lead,
     setup,
@@ -40,7 +42,9 @@ REPORTS = {
         },
     },
 }
-DIGEST = {"expire_in": "3 months", "paths": ["reports/image.json"]}
+DIGESTS = {
+    name: {"expire_in": "3 months", "paths": [path]} for name, path in HANDED_ON.items()
+}
 # What GitLab and Docker read, and no make target does.
 OWN_VARIABLES = {"DOCKER_TLS_CERTDIR", "GIT_DEPTH"}
 # What lets a server of Kamal's pull the image
@@ -125,20 +129,11 @@ def read_workflow(workflow, jobs, file):
     others = {
         name: it for name, it in jobs.items() if first_rule(it, beside) is not None
     }
-    found = {
+    return {
         name: read_job(job, rules[name], earlier(job, others, file["stages"]), file)
         for name, job in jobs.items()
         if rules[name] is not None
     }
-    for job in found.values():
-        if not job.lock:
-            continue
-        # A delivery names the job whose artifact it takes, though it waits for one that
-        # waits for that. (GitLab refuses a need that is not there; here it is seen.)
-        needs = [found[name].needs for name in job.needs if name in found]
-        before = set().union(*needs)
-        job.needs = [name for name in job.needs if name not in before]
-    return found
 
 
 def first_rule(job, workflow):
@@ -218,8 +213,8 @@ def read_job(job, rule, earlier, file):
     if read.lock and job.get("interruptible") != "false":
         read.more.append("may be cancelled")
     # What a job needs, it gets the artifacts of.
-    if "make deploy" in run and "publish" in read.needs:
-        read.takes.append("image")
+    needed = [file.get(name, {}).get("artifacts") for name in read.needs]
+    read.takes = [name for name, kept in DIGESTS.items() if kept in needed]
     if rule.get("if") not in HOLDS:
         read.more.append(rule)
     for service in services:
@@ -229,7 +224,7 @@ def read_job(job, rule, earlier, file):
     if "artifacts" in job:
         is_whole = job["artifacts"] == REPORTS and "coverage" in job
         kept = "reports" if is_whole else job["artifacts"]
-        read.publishes.append("image" if kept == DIGEST else kept)
+        read.publishes.append(find(kept, DIGESTS))
     return read
 
 

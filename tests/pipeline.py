@@ -13,6 +13,9 @@ PINNED_IMAGE = re.compile(r"[a-z/-]+:v?[\d.]+(-[a-z]+)?@sha256:[0-9a-f]{64}")
 # The images of uv and Node.js: every part of their tags is a full version.
 PINNED_UV = re.compile(r"ghcr\.io/astral-sh/uv:\d+\.\d+\.\d+-python3\.\d\d-[a-z]+")
 PINNED_NODE = re.compile(r"node:\d+\.\d+\.\d+-[a-z]+")
+# Where a job leaves the digest of an image to the next one: what was published is for
+# staging, and what staging got for production.
+HANDED_ON = {"image": "reports/image.json", "staging": "reports/staging.json"}
 
 
 @dataclass(kw_only=True)
@@ -91,12 +94,15 @@ def delivery(target, environment, **more):
 
 DELIVERY = {
     "deploy-staging": delivery(
-        "deploy", "staging", needs=["publish", "audit"], takes=["image"]
+        *("deploy", "staging"),
+        needs=["publish", "audit"],
+        takes=["image"],
+        publishes=["staging"],
     ),
     "deploy-production": delivery(
         *("deploy", "production"),
         needs=["deploy-staging"],
-        takes=["image"],
+        takes=["staging"],
         by_person=True,
     ),
 }
@@ -149,7 +155,9 @@ def expected(
 
     def adapt(job):
         if job.lock:
-            job = replace(job, tools=tools, takes=job.takes if delivers_image else [])
+            job = replace(job, tools=tools)
+        if job.lock and not delivers_image:
+            job = replace(job, takes=[], publishes=[])
         if "make deploy" in job.run and deploy_target in FROM_REGISTRY:
             job = replace(job, secrets=[*job.secrets, "registry"])
         if "make deploy" in job.run and not job.by_person:
@@ -238,6 +246,11 @@ def setup(commands, known):
 def is_form(form, command):
     found = re.fullmatch(form, command)
     return bool(found) and all(is_pinned(it, "moby/buildkit") for it in found.groups())
+
+
+def find(value, known):
+    """Return the name of what is known, or else the value as it is."""
+    return next((name for name, it in known.items() if it == value), value)
 
 
 def unknown(mapping, known):

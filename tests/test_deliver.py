@@ -78,6 +78,9 @@ NO_WAY_BACK = [
     ("kubernetes", "undo"),
 ]
 on_each_platform = pytest.mark.parametrize("target", PLATFORMS)
+on_each_platform_of_images = pytest.mark.parametrize(
+    "target", ["fly", "kamal", "kubernetes", "render-image"]
+)
 
 
 @pytest.fixture(scope="module")
@@ -658,7 +661,7 @@ def test_production_takes_only_the_very_image_that_staging_runs(running, target)
     assert platform.asked() == before
 
 
-@pytest.mark.parametrize("target", ["fly", "kamal", "kubernetes", "render-image"])
+@on_each_platform_of_images
 def test_a_target_of_images_wants_one_by_its_digest(running, target):
     platform = running(target)
     for image in ("", "registry.example.com/shop:latest"):
@@ -690,11 +693,7 @@ def test_fly_wants_docker_for_a_new_image_and_not_for_the_way_back(running, tmp_
 def test_what_was_published_is_delivered_and_nothing_else(running):
     platform = running("kubernetes")
     old, new, other = platform.commits
-    name, _, digest = platform.image(new).partition("@")
-    reports = platform.project / "reports"
-    reports.mkdir(exist_ok=True)
-    published = {"image.name": f"{name}:{new}", "containerimage.digest": digest}
-    (reports / "image.json").write_text(json.dumps(published))
+    platform.publish(new)
 
     code, output = platform.deliver("deploy", "staging", other, IMAGE="")
     assert code == 2, output
@@ -704,7 +703,46 @@ def test_what_was_published_is_delivered_and_nothing_else(running):
     code, output = platform.deliver("deploy", "staging", new, IMAGE="")
     assert code == 0, output
     assert platform.running("staging") == new
-    (reports / "image.json").unlink()
+    (platform.project / "reports/image.json").unlink()
+
+
+@on_each_platform_of_images
+def test_production_gets_what_staging_got_and_needs_no_key_of_staging(running, target):
+    platform = running(target)
+    release = platform.commits[1]
+    platform.publish(release)
+
+    for name in NAMES:
+        key = platform.key(name)
+        code, output = platform.deliver("deploy", name, release, IMAGE="", **key)
+        assert code == 0, output
+        assert platform.running(name) == release
+        # What is published again in between is not what staging got.
+        platform.publish(platform.commits[2])
+    (platform.project / "reports/image.json").unlink()
+
+
+@on_each_platform_of_images
+def test_production_gets_no_image_that_staging_has_not_handed_on(running, target):
+    platform = running(target)
+    old, new, other = platform.commits
+    staged = platform.project / "reports/staging.json"
+    staged.unlink(missing_ok=True)
+    platform.deliver("deploy", "staging", other, STAND_IN_BROKEN=other)
+    assert not staged.exists()
+
+    platform.publish(old)
+    code, output = platform.deliver("deploy", "production", old, IMAGE="")
+    assert code == 2, output
+    assert "Set IMAGE to an image with its digest" in output
+
+    platform.deliver("deploy", "staging", new)
+    platform.deliver("rollback", "staging")
+    code, output = platform.deliver("deploy", "production", old, IMAGE="")
+    assert code == 2, output
+    assert f"Set IMAGE: reports/staging.json is of {new}, not of {old}." in output
+    assert platform.running("production") == old
+    (platform.project / "reports/image.json").unlink()
 
 
 def test_a_rollback_never_goes_to_what_was_gone_back_from(running):
@@ -732,6 +770,31 @@ def test_what_the_old_release_did_not_have_stops_on_the_way_back(running):
     scaled = "kubectl --namespace my-project-staging scale deployment/worker"
     assert f"{scaled} --replicas=0" in platform.asked()
     assert platform.serves("my-project-staging") == old
+
+
+@pytest.mark.parametrize("verb", ["deploy", "rollback"])
+def test_kubectl_is_told_what_runs_again(running, verb):
+    platform = running("kubernetes")
+    old, new = platform.commits[:2]
+    broken = new if verb == "deploy" else ""
+    platform.deliver("deploy", "staging", new, STAND_IN_BROKEN=broken)
+    if verb == "rollback":
+        platform.deliver("rollback", "staging")
+
+    # Else the next release could not take away what only the old one had.
+    assert platform.running("staging") == old
+    assert platform.state()["my-project-staging"]["applied"] == platform.image(old)
+
+
+def test_a_way_back_does_not_fail_because_kubectl_cannot_be_told(running):
+    platform = running("kubernetes")
+    old, new = platform.commits[:2]
+    failing = {"STAND_IN_BROKEN": new, "STAND_IN_FAILS": "set-last-applied"}
+
+    code, output = platform.deliver("deploy", "staging", new, **failing)
+
+    assert code == 1, output
+    assert platform.running("staging") == old
 
 
 def test_every_process_is_told_to_go_back_though_one_refuses(running):
@@ -822,13 +885,13 @@ def test_kubectl_gets_a_pipelines_secret_as_a_file_that_only_its_user_reads(
         "deploy",
         "staging",
         platform.commits[1],
-        KUBECONFIG_CONTENT="users: [very-secret]",
+        **platform.key("staging"),
         TMPDIR=str(tmp_path / "files"),
     )
 
     assert code == 0, output
     assert (platform.folder / "kubeconfig").read_text() == (
-        "100600 users: [very-secret]"
+        "100600 very-secret: my-project-staging"
     )
     assert "very-secret" not in output
     assert not list((tmp_path / "files").iterdir())

@@ -128,7 +128,7 @@ def test_a_delivery_gets_what_its_target_asks_for(rendered, target):
     asked = project.run("python3", "-c", ASK.format(target=target), PYTHONPATH="deploy")
     jobs = {**change(files), **files[github.ROLLBACK]["jobs"]}
     given = {
-        name: github.handed_over(job["steps"][-1])
+        name: [it for step in job["steps"] for it in github.handed_over(step)]
         for name, job in jobs.items()
         if "environment" in job
     }
@@ -493,9 +493,9 @@ DAMAGES = {
         "a secret that no environment holds": lambda f: change(f)["deploy-staging"].pop(
             "environment"
         ),
-        "a secret under another name": lambda f: change(f)["deploy-staging"]["steps"][
-            -1
-        ]["env"].update(KEY="${{ secrets.OTHER }}"),
+        "a secret under another name": lambda f: change(f)["deploy-production"][
+            "steps"
+        ][-1]["env"].update(KEY="${{ secrets.OTHER }}"),
         "a secret for the whole job": lambda f: change(f)["deploy-staging"][
             "env"
         ].update(KEY="${{ secrets.KEY }}"),
@@ -517,6 +517,12 @@ DAMAGES = {
         "a deployment of no digest": lambda f: change(f)["deploy-staging"]["steps"].pop(
             1
         ),
+        "a digest that is not handed on": lambda f: change(f)["deploy-staging"][
+            "steps"
+        ].pop(),
+        "production of what was published": lambda f: change(f)["deploy-production"][
+            "steps"
+        ][1]["with"].update(name="image"),
         "a deployment without its tool": lambda f: change(f)["deploy-staging"][
             "steps"
         ].pop(2),
@@ -697,9 +703,12 @@ DAMAGES = {
         "production that nobody need start": lambda f: gitlab_file(f)[
             "deploy-production"
         ]["rules"][0].update(allow_failure="true"),
-        "a deployment of no digest": lambda f: gitlab_file(f)["deploy-production"][
-            "needs"
-        ].pop(0),
+        "a digest that is not handed on": lambda f: gitlab_file(f)[
+            "deploy-staging"
+        ].pop("artifacts"),
+        "production of what was published": lambda f: gitlab_file(f)[
+            "deploy-production"
+        ]["needs"].insert(0, "publish"),
         "a deployment without its tool": lambda f: gitlab_file(f)["deploy-staging"][
             "script"
         ].pop(0),
@@ -868,6 +877,12 @@ DAMAGES = {
         "a digest that nobody keeps": lambda f: circleci_file(f)["jobs"]["publish"][
             "steps"
         ].pop(),
+        "a digest that is not handed on": lambda f: circleci_file(f)["jobs"][
+            "deploy-staging"
+        ]["steps"].pop(),
+        "a digest that production hands on": lambda f: circleci_file(f)["jobs"][
+            "deploy-production"
+        ]["steps"].append({"persist_to_workspace": circleci.KEPT["image"]}),
         "a deployment without its tool": lambda f: circleci_file(f)["jobs"][
             "deploy-staging"
         ]["steps"].pop(2),

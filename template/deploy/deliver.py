@@ -46,6 +46,7 @@ class Environment(NamedTuple):
     name: str
     url: str
     settings: dict
+    after: "Environment | None" = None  # which must run a release before it may
 
 
 class Release(NamedTuple):
@@ -107,6 +108,8 @@ def deploy(name):
         except FAILURES as error:
             handle_signals(signal.SIG_IGN)  # Nothing interrupts the way back.
             return go_back(target, environment, running, old, release, seconds, error)
+        if hasattr(target, "hand_on"):
+            target.hand_on(environment, release)
     print(f"{name} runs {release}: {environment.url} is ready.")
     return 0
 
@@ -137,8 +140,7 @@ def prepare(name):
     environments = settings["environments"]
     if name not in environments:
         raise Refused(f"ENVIRONMENT is one of {', '.join(environments)}, not {name!r}.")
-    after = environments[name].get("after")
-    values = environments[name] | {"after": environments.get(after)}
+    environment = find_environment(name, environments)
     target = importlib.import_module(settings["target"])
     os.environ["PATH"] += f"{os.pathsep}{ROOT / '.tools' / 'bin'}"  # `make tools`
     for tool in target.TOOLS:
@@ -148,11 +150,19 @@ def prepare(name):
     if missing:
         raise Refused(f"Set {' and '.join(missing)}, as docs/delivery.md says.")
     try:
-        smoke.read_address(values["url"])
+        smoke.read_address(environment.url)
         seconds = smoke.read_seconds()
     except ValueError as error:
         raise Refused(str(error)) from error
-    return target, Environment(name, values["url"], values), seconds
+    return target, environment, seconds
+
+
+def find_environment(name, environments):
+    settings = environments[name]
+    after = settings.get("after")
+    return Environment(
+        name, settings["url"], settings, after and find_environment(after, environments)
+    )
 
 
 def find_commit(name):
@@ -193,15 +203,15 @@ def logged_in(target):
 
 def check(target, environment, release):
     """Let production take only what the environment before it runs."""
-    after = environment.settings["after"]
+    after = environment.after
     if after:
-        found = smoke.find_release(after["url"])
+        found = smoke.find_release(after.url)
         if found != release:
             raise Refused(
-                f"{environment.name} takes what {after['url']} runs: that is "
+                f"{environment.name} takes what {after.url} runs: that is "
                 f"{found or 'nothing'}, not {release}."
             )
-        reason, _ = smoke.judge(after["url"], release)
+        reason, _ = smoke.judge(after.url, release)
         if reason:
             raise Refused(f"{environment.name} takes what is well: {reason}.")
     with refusing():

@@ -8,6 +8,7 @@ import shutil
 
 from commands import Failed, NotReplaced, Refused, read, run
 from image import check_image, find_image
+from image import hand_on as hand_on
 
 TOOLS = ("git", "flyctl")
 VARIABLES = ("FLY_API_TOKEN",)

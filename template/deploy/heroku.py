@@ -20,14 +20,14 @@ PAUSE = 2  # seconds between two looks at a release phase
 
 def check(environment, release):
     """Heroku takes no push without all of history, and promotes what came last."""
-    after = environment.settings["after"]
+    after = environment.after
     if after:
-        releases = find_releases(environment._replace(settings=after))
+        releases = find_releases(after)
         newest = [it for it in releases if it["slug"] == releases[0]["slug"]]
         commits = [commit for it in newest if (commit := find_commit(it))]
         # What has just been released may not answer yet.
         if commits and not release.startswith(commits[0]):
-            raise Refused(f"{after['app']} has released {commits[0]} by now.")
+            raise Refused(f"{after.settings['app']} has released {commits[0]} by now.")
     elif read("git", "rev-parse", "--is-shallow-repository"):
         raise Refused("Fetch the whole history first: git fetch --unshallow.")
 
@@ -44,7 +44,7 @@ def history(environment):
 def switch(environment, release):
     before = find_releases(environment)
     try:
-        if environment.settings["after"]:
+        if environment.after:
             promote(environment)
         else:
             push(environment, release)
@@ -92,7 +92,7 @@ def settle(environment):
 
 
 def promote(environment):
-    source, app = environment.settings["after"]["app"], environment.settings["app"]
+    source, app = environment.after.settings["app"], environment.settings["app"]
     run("heroku", "pipelines:promote", "--app", source, "--to", app)
 
 

@@ -1,4 +1,4 @@
-"""Which image to deliver."""
+"""Which image to deliver: to staging what was published, to production what staging got."""
 
 import json
 import os
@@ -8,33 +8,55 @@ from pathlib import Path
 from commands import Refused
 
 IMAGE = re.compile(r"(?P<name>[^@\s]+)@(?P<digest>sha256:[0-9a-f]{64})")
-PUBLISHED = Path("reports", "image.json")  # what `make publish` leaves
+# `make publish` leaves image.json here, and a delivery a file of that form.
+REPORTS = Path("reports")
 
 
-def check_image(environment, release, history):
-    """Let production take only the very image that staging runs, by the target's history."""
-    _, digest = find_image(release)
-    after = environment.settings["after"]
-    if after:
-        ran = history(environment._replace(settings=after))
+def check_image(environment, release, history=None):
+    """Set $IMAGE to the image of a release, unless somebody did.
+
+    Production takes the very image that staging got. The pipeline's keys of production
+    do not open staging, so its platform is asked only about an image from elsewhere.
+    """
+    after = environment.after
+    path = REPORTS / f"{after.name if after else 'image'}.json"
+    image, tag = read_report(path)
+    if not os.environ.get("IMAGE"):
+        if tag not in ("", release):
+            raise Refused(f"Set IMAGE: {path} is of {tag}, not of {release}.")
+        os.environ["IMAGE"] = image
+    _, digest = find_image()
+    is_known = tag == release and image.endswith(digest)
+    if after and history and not is_known:
+        ran = history(after)
         if not ran or not ran[0][1].endswith(digest):
             raise Refused(
-                f"{environment.name} takes the image that {after['url']} runs, "
+                f"{environment.name} takes the image that {after.url} runs, "
                 f"and that is not {digest}."
             )
 
 
-def find_image(release=None):
-    """Return the name and the digest of $IMAGE, or of what was published here last."""
-    text = os.environ.get("IMAGE")
-    if not text and PUBLISHED.exists():
-        published = json.loads(PUBLISHED.read_text())
-        # A registry may have a port: what stands behind the last colon is the tag.
-        name, _, tag = published["image.name"].rpartition(":")
-        if release and tag != release:
-            raise Refused(f"Set IMAGE: {PUBLISHED} is of {tag}, not of {release}.")
-        text = f"{name}@{published['containerimage.digest']}"
-    found = IMAGE.fullmatch(text or "")
+def find_image():
+    """Return the name and the digest of $IMAGE."""
+    found = IMAGE.fullmatch(os.environ["IMAGE"])
     if not found:
         raise Refused("Set IMAGE to an image with its digest: name@sha256:0123….")
     return found["name"], found["digest"]
+
+
+def hand_on(environment, release):
+    """Leave the image to the environment that comes after this one."""
+    name, digest = find_image()
+    report = {"image.name": f"{name}:{release}", "containerimage.digest": digest}
+    REPORTS.mkdir(exist_ok=True)
+    (REPORTS / f"{environment.name}.json").write_text(json.dumps(report))
+
+
+def read_report(path):
+    """Return an image by its digest, and its tag, which is a commit, if there is one."""
+    if not path.exists():
+        return "", ""
+    report = json.loads(path.read_text())
+    # A registry may have a port: what stands behind the last colon is the tag.
+    name, _, tag = report["image.name"].rpartition(":")
+    return f"{name}@{report['containerimage.digest']}", tag

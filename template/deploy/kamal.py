@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 
 from commands import Failed, NotReplaced, Refused, read, run
-from image import find_image
+from image import check_image, find_image
+from image import hand_on as hand_on
 
 TOOLS = ("git", "kamal")
 VARIABLES = ()
@@ -28,7 +29,7 @@ CONTAINER = (
 
 
 def check(environment, release):
-    os.environ["IMAGE"] = "@".join(find_image(release))
+    check_image(environment, release)
     missing = [name for name in REGISTRY if not os.environ.get(name)]
     if missing:
         raise Refused(f"Set {' and '.join(missing)}, as docs/delivery.md says.")
