@@ -2,7 +2,8 @@
 
 act runs the jobs in copies of the project. Stand-ins replace the third-party actions, at
 the commits that the workflow pins. act starts no services: the sandbox does, where the
-workflow publishes their ports. act does not know continue-on-error of a job either.
+workflow publishes their ports. act does not know continue-on-error of a job either, nor
+environments: a job sees the secrets of all that the workflow names.
 """
 
 import json
@@ -27,6 +28,9 @@ EVENTS = {
 }
 
 
+ENVIRONMENTS = ("staging", "production")
+
+
 def run_github(project: Project, sandbox, workflow="main", jobs=()):
     """Run a workflow of a project that is committed, as on its main branch."""
     name, event = EVENTS[workflow]
@@ -45,7 +49,8 @@ def run_github(project: Project, sandbox, workflow="main", jobs=()):
     command += [f"--action-cache-path={sandbox.scratch / 'cache'}"]
     # Without these, act would take them from the project's folder.
     command += [f"--{name}-file={os.devnull}" for name in ("env", "var")]
-    secrets = sandbox.secrets.get(inputs["environment"] or "staging", {})
+    environments = [inputs["environment"]] if inputs["environment"] else ENVIRONMENTS
+    secrets = read_secrets(sandbox.secrets, environments)
     for kind, values in (("secret", secrets), ("input", inputs)):
         (sandbox.scratch / kind).write_text(yaml.safe_dump(values) if values else "")
         command.append(f"--{kind}-file={sandbox.scratch / kind}")
@@ -69,6 +74,15 @@ def run_github(project: Project, sandbox, workflow="main", jobs=()):
         told=sandbox.told(),
         artifacts=sandbox.scratch / "artifacts",
     )
+
+
+def read_secrets(secrets, environments):
+    """Return each secret with its values in these environments, one after the other."""
+    found = {}
+    for environment in environments:
+        for name, value in secrets.get(environment, {}).items():
+            found[name] = " ".join([*filter(None, [found.get(name)]), value])
+    return found
 
 
 def stand_ins(workflow):

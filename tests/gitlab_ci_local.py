@@ -10,12 +10,14 @@ import re
 import subprocess
 
 import gitlab
+import yaml
 from node import GITLAB_CI_LOCAL, NODE, node_modules
 from sandbox import STAND_INS, Run, Sandbox, Service, united
 
 PROGRAM = "gitlab-ci-local/dist/index.js"
 SOURCES = {"main": "push", "nightly": "schedule", "rollback": "push"}
 STATE = ".gitlab-ci-local"
+VARIABLES = ".gitlab-ci-local-variables.yml"
 ENDED = re.compile(r"^ (PASS|WARN|FAIL)  +(\S+)", re.MULTILINE)
 
 
@@ -33,9 +35,11 @@ def run_gitlab(project, sandbox: Sandbox, workflow="main", jobs=()):
     command += [f"--ignore-predefined-vars={','.join(own)}"]
     # A job would find an empty cache in the place that the file names.
     command += [f"--variable=UV_CACHE_DIR={environment['UV_CACHE_DIR']}"]
-    for values in sandbox.secrets.values():
-        given = {k: v for k, v in values.items() if k != "IMAGE"}  # The file sets it.
-        command += [f"--variable={name}={value}" for name, value in given.items()]
+    for name, value in registry.items():
+        if name != "IMAGE":  # The file sets it.
+            command.append(f"--variable={name}={value}")
+    variables = checkout / VARIABLES
+    variables.write_text(yaml.safe_dump(scope(sandbox.secrets)))
     command += ["--needs", *jobs] if jobs else []
     file = gitlab.parse(project)
     services = read_services(file[gitlab.FILE])
@@ -55,6 +59,16 @@ def run_gitlab(project, sandbox: Sandbox, workflow="main", jobs=()):
         told=sandbox.told(),
         artifacts=checkout / STATE / "artifacts",
     )
+
+
+def scope(secrets):
+    """Return the variables of the environments, each with its value for each of them."""
+    variables = {}
+    for environment in secrets.keys() - {"registry"}:
+        for name, value in secrets[environment].items():
+            variable = variables.setdefault(name, {"type": "variable", "values": {}})
+            variable["values"][environment] = value
+    return variables
 
 
 def read_services(file):
