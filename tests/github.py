@@ -36,9 +36,10 @@ PULL = {
     "REGISTRY_PASSWORD": "${{ github.token }}",
 }
 READS = {("contents", "read"), ("packages", "read")}
-REPORTS = {"name": "reports", "path": "reports", "retention-days": "14"}
+OVERWRITE = {"overwrite": "true"}
+REPORTS = {"name": "reports", "path": "reports", "retention-days": "14"} | OVERWRITE
 DIGESTS = {
-    name: {"name": name, "path": path, "retention-days": "90"}
+    name: {"name": name, "path": path, "retention-days": "90"} | OVERWRITE
     for name, path in HANDED_ON.items()
 }
 TAKEN = {name: {"name": name, "path": "reports"} for name in HANDED_ON}

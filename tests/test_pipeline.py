@@ -414,6 +414,9 @@ DAMAGES = {
         "reports kept for ever": lambda f: change(f)["test"]["steps"][-1]["with"].pop(
             "retention-days"
         ),
+        "reports of the first try alone": lambda f: change(f)["test"]["steps"][-1][
+            "with"
+        ].pop("overwrite"),
         "a request that pushes": lambda f: change(f)["publish"].pop("if"),
         "a request alone that pushes": lambda f: change(f)["publish"].update(
             {"if": "github.event_name == 'pull_request'"}
