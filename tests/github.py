@@ -42,6 +42,7 @@ DIGESTS = {
     name: {"name": name, "path": path, "retention-days": "90"} | OVERWRITE
     for name, path in HANDED_ON.items()
 }
+DIGESTS["staging"]["if-no-files-found"] = "error"
 TAKEN = {name: {"name": name, "path": "reports"} for name in HANDED_ON}
 SECRET = re.compile(r"\bsecrets\b[.\w]*|\bgithub\.token\b")
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*")

@@ -650,6 +650,7 @@ def test_production_takes_only_the_very_image_that_staging_runs(running, target)
     release = platform.commits[1]
     built_again = platform.image(platform.commits[2])
     platform.deliver("deploy", "staging", release)
+    (platform.project / "reports/staging.json").unlink()  # as on another machine
     before = platform.asked()
 
     code, output = platform.deliver("deploy", "production", release, IMAGE=built_again)
@@ -718,8 +719,53 @@ def test_production_gets_what_staging_got_and_needs_no_key_of_staging(running, t
         assert code == 0, output
         assert platform.running(name) == release
         # What is published again in between is not what staging got.
-        platform.publish(platform.commits[2])
+        platform.publish(release, platform.image(platform.commits[2]))
     (platform.project / "reports/image.json").unlink()
+
+
+@on_each_platform_of_images
+def test_who_names_an_image_that_staging_did_not_get_is_refused(running, target):
+    platform = running(target)
+    release, other = platform.commits[1:]
+    platform.deliver("deploy", "staging", release)
+
+    again = platform.image(other)
+    code, output = platform.deliver("deploy", "production", release, IMAGE=again)
+
+    assert code == 2, output
+    assert f"runs, and that is not {again.partition('@')[2]}." in output
+
+
+def test_a_report_that_names_no_image_is_refused(running):
+    platform = running("kubernetes")
+    release = platform.commits[1]
+    platform.publish(release)
+    report = platform.project / "reports/image.json"
+    for text in ("{}", "<html>"):
+        report.write_text(text)
+        code, output = platform.deliver("deploy", "staging", release)
+        assert code == 2, output
+        assert "reports/image.json names no image: delete it. Nothing" in output
+    report.unlink()
+
+
+def test_what_cannot_be_handed_on_is_delivered_all_the_same(running):
+    platform = running("kubernetes")
+    release = platform.commits[1]
+    report = platform.project / "reports/staging.json"
+    report.unlink(missing_ok=True)
+
+    delivery = platform.start(
+        "deploy", "staging", release, STAND_IN_HOLDS="worker-rollout"
+    )
+    platform.wait_until_held()
+    report.mkdir()
+    platform.release_held()
+    output, _ = delivery.communicate(timeout=60)
+    report.rmdir()
+
+    assert delivery.returncode == 0, output
+    assert "What comes after staging cannot take this release" in output
 
 
 @on_each_platform_of_images
@@ -770,6 +816,17 @@ def test_what_the_old_release_did_not_have_stops_on_the_way_back(running):
     scaled = "kubectl --namespace my-project-staging scale deployment/worker"
     assert f"{scaled} --replicas=0" in platform.asked()
     assert platform.serves("my-project-staging") == old
+
+
+def test_what_kubectl_did_not_apply_goes_back_all_the_same(running):
+    platform = running("kubernetes")
+    old, new = platform.commits[:2]
+
+    lost = {"STAND_IN_BROKEN": new, "STAND_IN_FAILS": "annotation"}
+    code, output = platform.deliver("deploy", "staging", new, **lost)
+
+    assert code == 1, output
+    assert platform.running("staging") == old
 
 
 @pytest.mark.parametrize("verb", ["deploy", "rollback"])

@@ -12,6 +12,7 @@ from graders import kubernetes_validate
 from options import FULL, REDIS_STATES
 from project import Project
 
+FOLDER = "deploy/kustomize"
 DIGEST = f"sha256:{64 * 'a'}"
 RELEASE = 40 * "b"
 WRITE = """
@@ -192,6 +193,13 @@ def test_the_pipelines_key_opens_what_a_delivery_needs_and_nothing_else(project)
     commands = {" ".join(filter(None, pair)) for pair in words}
     assert commands | {f"get {kind}" for kind in kinds} == NEEDS.keys()
     assert opened == {need for needs in NEEDS.values() for need in needs}
+
+
+def test_the_pipelines_key_opens_each_kind_that_is_applied(project, build):
+    kinds = {kind.lower() for kind, _ in objects(build(project / FOLDER / "staging"))}
+    plurals = {kind + ("es" if kind.endswith("s") else "s") for kind in kinds}
+
+    assert plurals == {*APPLIED, "jobs"}
 
 
 def test_the_manifest_of_the_pipelines_key_is_valid(project):

@@ -108,8 +108,9 @@ def deploy(name):
         except FAILURES as error:
             handle_signals(signal.SIG_IGN)  # Nothing interrupts the way back.
             return go_back(target, environment, running, old, release, seconds, error)
+        handle_signals(signal.SIG_IGN)  # It is delivered, whatever comes now.
         if hasattr(target, "hand_on"):
-            target.hand_on(environment, release)
+            hand_on(target, environment, release)
     print(f"{name} runs {release}: {environment.url} is ready.")
     return 0
 
@@ -255,6 +256,14 @@ def migrate(target, environment, release):
         target.migrate(environment, release)
     except Failed as error:
         raise NotReplaced(f"the migration failed: {error}") from error
+
+
+def hand_on(target, environment, release):
+    """Let the environment that comes next have what is well here."""
+    try:
+        target.hand_on(environment, release)
+    except OSError as error:
+        say(f"What comes after {environment.name} cannot take this release: {error}.")
 
 
 def stay(target, environment, running, old, seconds, error):

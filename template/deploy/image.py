@@ -26,14 +26,16 @@ def check_image(environment, release, history=None):
             raise Refused(f"Set IMAGE: {path} is of {tag}, not of {release}.")
         os.environ["IMAGE"] = image
     _, digest = find_image()
-    is_known = tag == release and image.endswith(digest)
-    if after and history and not is_known:
-        ran = history(after)
-        if not ran or not ran[0][1].endswith(digest):
-            raise Refused(
-                f"{environment.name} takes the image that {after.url} runs, "
-                f"and that is not {digest}."
-            )
+    runs = image if tag == release else ""
+    if after and history and not runs.endswith(digest):
+        runs = next((artifact for _, artifact in history(after)), "none")
+    if after and runs and not runs.endswith(digest):
+        raise Refused(
+            f"{environment.name} takes the image that {after.url} runs, "
+            f"and that is not {digest}."
+        )
+    # What an earlier delivery has handed on is not what runs from now on.
+    (REPORTS / f"{environment.name}.json").unlink(missing_ok=True)
 
 
 def find_image():
@@ -56,7 +58,10 @@ def read_report(path):
     """Return an image by its digest, and its tag, which is a commit, if there is one."""
     if not path.exists():
         return "", ""
-    report = json.loads(path.read_text())
-    # A registry may have a port: what stands behind the last colon is the tag.
-    name, _, tag = report["image.name"].rpartition(":")
-    return f"{name}@{report['containerimage.digest']}", tag
+    try:
+        report = json.loads(path.read_text())
+        # A registry may have a port: what stands behind the last colon is the tag.
+        name, _, tag = report["image.name"].rpartition(":")
+        return f"{name}@{report['containerimage.digest']}", tag
+    except (ValueError, KeyError) as error:
+        raise Refused(f"{path} names no image: delete it.") from error
