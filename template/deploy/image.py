@@ -26,6 +26,7 @@ def check_image(environment, release, history=None):
             raise Refused(f"Set IMAGE: {path} is of {tag}, not of {release}.")
         os.environ["IMAGE"] = image
     _, digest = find_image()
+    # What runs in the environment before this one, as far as it is known.
     runs = image if tag == release else ""
     if after and history and not runs.endswith(digest):
         runs = next((artifact for _, artifact in history(after)), "none")
