@@ -140,6 +140,7 @@ def platform(render, nginx, tmp_path):
         platform = Heroku(project, place, server)
         platform.variables |= production() | variables
         del platform.variables["RELEASE"]  # It is what to deliver here.
+        del platform.variables["PYTHONPATH"]  # Real processes need real time.
         platform.variables |= {
             "DYNO_PROXY": str(folder),
             "DYNO_VENV": str(project / ".venv"),
