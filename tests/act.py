@@ -26,8 +26,6 @@ EVENTS = {
     "nightly": ("nightly.yml", "schedule"),
     "rollback-staging": ("rollback.yml", "workflow_dispatch"),
 }
-
-
 ENVIRONMENTS = ("staging", "production")
 
 
@@ -81,8 +79,8 @@ def read_secrets(secrets, environments):
     found = {}
     for environment in environments:
         for name, value in secrets.get(environment, {}).items():
-            found[name] = " ".join([*filter(None, [found.get(name)]), value])
-    return found
+            found.setdefault(name, []).append(value)
+    return {name: " ".join(values) for name, values in found.items()}
 
 
 def stand_ins(workflow):

@@ -12,7 +12,6 @@ from graders import kubernetes_validate
 from options import FULL, REDIS_STATES
 from project import Project
 
-FOLDER = "deploy/kustomize"
 DIGEST = f"sha256:{64 * 'a'}"
 RELEASE = 40 * "b"
 WRITE = """
@@ -196,7 +195,8 @@ def test_the_pipelines_key_opens_what_a_delivery_needs_and_nothing_else(project)
 
 
 def test_the_pipelines_key_opens_each_kind_that_is_applied(project, build):
-    kinds = {kind.lower() for kind, _ in objects(build(project / FOLDER / "staging"))}
+    applied = objects(build(project / "deploy/kustomize/staging"))
+    kinds = {kind.lower() for kind, _ in applied}
     plurals = {kind + ("es" if kind.endswith("s") else "s") for kind in kinds}
 
     assert plurals == {*APPLIED, "jobs"}
