@@ -768,6 +768,18 @@ def test_what_cannot_be_handed_on_is_delivered_all_the_same(running):
     assert "What comes after staging cannot take this release" in output
 
 
+def test_a_delivery_that_fails_hands_on_nothing_old_either(running):
+    platform = running("kubernetes")
+    good, bad = platform.commits[1:]
+    staged = platform.project / "reports/staging.json"
+    platform.deliver("deploy", "staging", good)
+    assert staged.exists()
+
+    platform.deliver("deploy", "staging", bad, STAND_IN_BROKEN=bad)
+
+    assert not staged.exists()
+
+
 @on_each_platform_of_images
 def test_production_gets_no_image_that_staging_has_not_handed_on(running, target):
     platform = running(target)
