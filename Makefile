@@ -74,9 +74,9 @@ format: setup ## Mend the style and format of the tests
 
 .PHONY: bench
 bench: setup ## Measure what the documentation says about speed
-	.venv/bin/python tests/bench.py
+	.venv/bin/python -m tests.maintenance.bench
 
 .PHONY: lock
 lock: setup ## Pin the delivered packages and our own again: make lock ARGS=--upgrade
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --custom-compile-command "make lock" $(ARGS) --group dev --output-file requirements-dev.txt pyproject.toml
-	.venv/bin/python tests/lock.py $(ARGS)
+	.venv/bin/python -m tests.maintenance.lock $(ARGS)

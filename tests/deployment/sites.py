@@ -1,0 +1,41 @@
+"""A server for the sites of all environments, which answers what the stand-ins say.
+
+python tests/deployment/sites.py PORT FOLDER, where FOLDER is the stand-ins' $STAND_IN
+"""
+
+import json
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+class Sites(ThreadingHTTPServer):
+    """A server for all sites: http://localhost:PORT/NAME is the one of that name."""
+
+    daemon_threads = True
+
+    def __init__(self, port=0, folder=None):
+        super().__init__(("127.0.0.1", port), Site)
+        self.folder = folder  # of the test that runs: $STAND_IN
+
+
+class Site(BaseHTTPRequestHandler):
+    def do_GET(self):
+        name = self.path.split("/")[1]
+        try:
+            answer = json.loads((self.server.folder / f"sites/{name}.json").read_text())
+        except FileNotFoundError:
+            answer = {"status": 404, "release": "none"}
+        checks = {"database": "ok" if answer["status"] == 200 else "failed: Error"}
+        self.send_response(answer["status"])
+        self.end_headers()
+        self.wfile.write(json.dumps(answer | {"checks": checks}).encode())
+
+    def log_message(self, *arguments):
+        """Say nothing."""
+
+
+if __name__ == "__main__":
+    server = Sites(int(sys.argv[1]), Path(sys.argv[2]))
+    print("ready to accept connections", flush=True)
+    server.serve_forever()

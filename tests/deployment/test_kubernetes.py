@@ -1,0 +1,206 @@
+"""What Kubernetes is told, as kubectl itself puts it together."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from tests.deployment.platforms import Kubernetes
+from tests.graders.tools import kubernetes_validate
+from tests.support.machine import give_up
+from tests.support.options import FULL, REDIS_STATES
+from tests.support.project import Project
+
+DIGEST = f"sha256:{64 * 'a'}"
+RELEASE = 40 * "b"
+WRITE = """
+import deliver, kubernetes
+environment = deliver.Environment("staging", "", {})
+kubernetes.write_release(environment, "migrate-bbbbbbbbbbbb")
+"""
+
+
+@pytest.fixture
+def build():
+    """Return a function that returns the objects of a folder, as kubectl reads it."""
+    if not shutil.which("kubectl"):
+        give_up("there is no kubectl")
+
+    def build(folder):
+        done = subprocess.run(
+            ["kubectl", "kustomize", folder], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return build
+
+
+@pytest.fixture
+def project(rendered, tmp_path):
+    """Return a copy of a project with a worker, for the test to change."""
+    shared = rendered(**FULL, use_docker=True, deploy_target="kubernetes").path
+    return Project(shutil.copytree(shared, tmp_path / "project"))
+
+
+def objects(text):
+    return {(it["kind"], it["metadata"]["name"]): it for it in yaml.safe_load_all(text)}
+
+
+def pods(text):
+    """Return the specification of the pods of each object that makes some."""
+    return {
+        name: it["spec"]["template"]["spec"]
+        for name, it in objects(text).items()
+        if "template" in it.get("spec", {})
+    }
+
+
+@pytest.mark.parametrize("environment", Kubernetes.names)
+@pytest.mark.parametrize("answers", REDIS_STATES.values(), ids=REDIS_STATES)
+def test_kubernetes_takes_it(rendered, build, tmp_path, answers, environment):
+    project = rendered(**answers, use_docker=True, deploy_target="kubernetes")
+    (tmp_path / "all.yaml").write_text(
+        build(project / f"deploy/kustomize/{environment}")
+    )
+
+    assert kubernetes_validate(tmp_path / "all.yaml") == []
+
+
+def test_a_defect_is_found(project, build, tmp_path):
+    project.edit("deploy/kustomize/base/web.yaml", "maxSurge: 1", "maxSurge: [1]")
+    (tmp_path / "all.yaml").write_text(build(project / "deploy/kustomize/staging"))
+
+    assert kubernetes_validate(tmp_path / "all.yaml")
+
+
+@pytest.mark.parametrize("environment", Kubernetes.names)
+def test_each_environment_has_its_own_address(rendered, build, environment):
+    urls = {name: f"https://{name}.example.org" for name in Kubernetes.names}
+    project = rendered(
+        use_docker=True,
+        deploy_target="kubernetes",
+        **{f"{name}_url": url for name, url in urls.items()},
+    )
+    found = objects(build(project / f"deploy/kustomize/{environment}"))
+
+    (settings,) = [it for (kind, _), it in found.items() if kind == "ConfigMap"]
+    ingress = found["Ingress", "web"]["spec"]
+    host = f"{environment}.example.org"
+    assert settings["data"]["SITE_URL"] == urls[environment]
+    assert (ingress["rules"][0]["host"], ingress["tls"][0]["hosts"]) == (host, [host])
+    for it in found.values():
+        assert it["metadata"]["namespace"] == f"my-project-{environment}"
+
+
+def test_a_release_is_one_digest_everywhere_and_a_job_of_its_own(project, build):
+    done = project.run(
+        *("python3", "-c", WRITE),
+        PYTHONPATH="deploy",
+        IMAGE=f"registry.example.com/shop@{DIGEST}",
+    )
+    assert done.returncode == 0, done.stdout
+    found = pods(build(project / ".cache/deliver/staging"))
+
+    assert found.keys() == {
+        ("Deployment", "web"),
+        ("Deployment", "worker"),
+        ("Job", "migrate-bbbbbbbbbbbb"),
+    }
+    for pod in found.values():
+        (container,) = pod["containers"]
+        assert container["image"] == f"registry.example.com/shop@{DIGEST}"
+
+
+def test_no_pod_may_do_more_than_it_needs(project, build):
+    for pod in pods(build(project / "deploy/kustomize/staging")).values():
+        (container,) = pod["containers"]
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"]["limits"]["memory"]
+
+
+def test_the_pods_run_as_the_user_of_the_image(project, build):
+    assert "\nUSER 10001:10001\n" in project.read("Dockerfile")
+    for pod in pods(build(project / "deploy/kustomize/staging")).values():
+        security = pod["securityContext"]
+        assert (security["runAsUser"], security["runAsGroup"]) == (10001, 10001)
+
+
+def test_a_rollout_takes_no_pod_away_before_another_is_ready(project, build):
+    found = objects(build(project / "deploy/kustomize/staging"))
+    web = found["Deployment", "web"]["spec"]
+    (container,) = web["template"]["spec"]["containers"]
+
+    assert web["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    assert web["replicas"] > found["PodDisruptionBudget", "web"]["spec"]["minAvailable"]
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    assert container["lifecycle"]["preStop"] == {"sleep": {"seconds": 5}}
+
+
+def test_the_grace_of_a_pod_is_longer_than_that_of_the_server(project, build):
+    found = pods(build(project / "deploy/kustomize/staging"))
+    # Kubernetes' own default, of which the pause before the end takes a part.
+    grace = found["Deployment", "web"].get("terminationGracePeriodSeconds", 30)
+
+    assert "graceful_timeout = 20" in project.read("config/gunicorn.py")
+    assert grace >= 20 + 5
+
+
+APPLY = ("get", "create", "patch")
+APPLIED = ["configmaps", "services", "deployments", "ingresses", "poddisruptionbudgets"]
+# What kubectl asks an API server for: seen in the audit log of one, of Kubernetes 1.36.
+# What it watches only while it has to wait is from its source.
+NEEDS = {
+    "apply --kustomize": [f"{verb} {kind}" for verb in APPLY for kind in APPLIED]
+    + ["get jobs", "create jobs"],
+    "apply set-last-applied": ["get deployments", "patch deployments"],
+    "delete job": ["get jobs", "list jobs", "watch jobs", "delete jobs"],
+    "get deployments": ["list deployments"],
+    "get jobs": ["list jobs"],
+    "get replicasets": ["list replicasets"],
+    "get secret": ["get secrets app"],
+    "logs": ["get jobs", "list pods", "watch pods", "get pods/log"],
+    "rollout status": ["get deployments", "list deployments", "watch deployments"],
+    "rollout undo": ["get deployments", "list replicasets", "patch deployments"],
+    "scale": ["patch deployments/scale"],
+}
+
+
+def test_the_pipelines_key_opens_what_a_delivery_needs_and_nothing_else(project):
+    text = project.read("deploy/kustomize/access.yaml")
+    [role] = [it for it in yaml.safe_load_all(text) if it["kind"] == "Role"]
+    opened = {
+        " ".join([verb, resource, *rule.get("resourceNames", [])])
+        for rule in role["rules"]
+        for verb in rule["verbs"]
+        for resource in rule["resources"]
+    }
+
+    source = project.read("deploy/kubernetes.py")
+    words = re.findall(r'kubectl\(environment, "(\w+)"(?:, "([a-z-]+)")?', source)
+    kinds = re.findall(r'(?:find|look|find_processes)\(environment, "(\w+)"', source)
+    commands = {" ".join(filter(None, pair)) for pair in words}
+    assert commands | {f"get {kind}" for kind in kinds} == NEEDS.keys()
+    assert opened == {need for needs in NEEDS.values() for need in needs}
+
+
+def test_the_pipelines_key_opens_each_kind_that_is_applied(project, build):
+    applied = objects(build(project / "deploy/kustomize/staging"))
+    kinds = {kind.lower() for kind, _ in applied}
+    plurals = {kind + ("es" if kind.endswith("s") else "s") for kind in kinds}
+
+    assert plurals == {*APPLIED, "jobs"}
+
+
+def test_the_manifest_of_the_pipelines_key_is_valid(project):
+    assert kubernetes_validate(project / "deploy/kustomize/access.yaml") == []

@@ -1,0 +1,127 @@
+"""render.yaml keeps to what Render documents, and to the project's own settings.
+
+Render's schema is at https://render.com/schema/render.yaml.json, with no licence to keep a
+copy of it here; `render blueprints validate` asks it.
+"""
+
+import re
+
+import pytest
+
+from tests.support.options import FULL, combinations
+
+# https://render.com/docs/blueprint-spec, of what the template uses; `env`, `autoDeploy` and
+# `type: redis` are deprecated there, and `autoDeployTrigger` does nothing for an image.
+WEB_OR_WORKER = {"envVars", "name", "plan", "runtime", "type"}
+WORKER = WEB_OR_WORKER | {"maxShutdownDelaySeconds"}
+WEB = WEB_OR_WORKER | {"domains", "healthCheckPath", "preDeployCommand"}
+BUILT = {"autoDeployTrigger", "branch", "buildCommand", "startCommand"}
+KEYVALUE = {"ipAllowList", "maxmemoryPolicy", "name", "plan", "type"}
+KEYS = {
+    False: {"web": WEB | BUILT, "worker": WORKER | BUILT, "keyvalue": KEYVALUE},
+    True: {
+        "web": WEB | {"image"},
+        "worker": WORKER | {"dockerCommand", "image"},
+        "keyvalue": KEYVALUE,
+    },
+}
+COMBINATIONS = [
+    pytest.param(answers | {"deploy_target": "render"}, id=name)
+    for name, answers in combinations("redis", "use_docker").items()
+]
+in_every_combination = pytest.mark.parametrize("answers", COMBINATIONS)
+
+
+def environments(project):
+    [whole] = project.yaml("render.yaml")["projects"]
+    return {
+        environment.pop("name"): environment for environment in whole["environments"]
+    }
+
+
+@in_every_combination
+def test_each_service_has_the_keys_of_its_type(rendered, answers):
+    roles = ["web", *["worker"] * bool(answers.get("use_celery"))]
+    roles += ["keyvalue"] * answers["use_redis"]
+    for environment in environments(rendered(**answers)).values():
+        services = environment["services"]
+        assert environment.keys() == {"services", "databases"}
+        assert [service["type"] for service in services] == roles
+        for service in services:
+            assert service.keys() == KEYS[answers["use_docker"]][service["type"]]
+            assert service.get("autoDeployTrigger", "off") == "off"
+            assert service["plan"] != "free"
+
+
+@in_every_combination
+def test_nobody_outside_reaches_the_databases(rendered, answers):
+    for environment in environments(rendered(**answers)).values():
+        stores = [one for one in environment["services"] if one["type"] == "keyvalue"]
+        assert all(
+            one["ipAllowList"] == [] for one in stores + environment["databases"]
+        )
+        assert all(one["maxmemoryPolicy"] == "noeviction" for one in stores)
+
+
+@in_every_combination
+def test_what_a_service_refers_to_is_in_its_environment(rendered, answers):
+    for environment in environments(rendered(**answers)).values():
+        types = {one["name"]: one["type"] for one in environment["services"]}
+        databases = [one["name"] for one in environment["databases"]]
+        for service in environment["services"]:
+            for variable in service.get("envVars", []):
+                if source := variable.get("fromService"):
+                    assert types[source["name"]] == source["type"]
+                if source := variable.get("fromDatabase"):
+                    assert source["name"] in databases
+
+
+@in_every_combination
+def test_each_process_has_the_variables_that_production_refuses_to_miss(
+    rendered, answers
+):
+    wanted = {"DATABASE_URL", "DJANGO_SECRET_KEY", "DJANGO_SETTINGS_MODULE", "SITE_URL"}
+    wanted |= {"REDIS_URL"} if answers["use_redis"] else set()
+    for environment in environments(rendered(**answers)).values():
+        for service in environment["services"]:
+            if service["type"] != "keyvalue":
+                assert {one["key"] for one in service["envVars"]} == wanted
+
+
+@in_every_combination
+def test_it_makes_the_services_that_a_delivery_asks_for(rendered, answers):
+    project = rendered(**answers)
+    settings = project.toml("deploy/environments.toml")["environments"]
+    for name, environment in environments(project).items():
+        web, *others = environment["services"]
+        made = [one["name"] for one in (web, *others) if one["type"] != "keyvalue"]
+        assert made == settings[name]["services"]
+        assert [f"https://{host}" for host in web["domains"]] == [settings[name]["url"]]
+        assert web["healthCheckPath"] == "/readyz"
+        assert "migrate" in web["preDeployCommand"]
+
+
+def test_all_services_run_one_image_that_is_written_down_once(rendered):
+    project = rendered(**FULL, use_docker=True, deploy_target="render")
+    for environment in environments(project).values():
+        web, worker, _ = environment["services"]
+        for service in (web, worker):
+            assert service["runtime"] == "image"
+            assert re.fullmatch(r"[^@]+@sha256:[0-9a-f]{64}", service["image"]["url"])
+            credential = service["image"]["creds"]["fromRegistryCreds"]["name"]
+            assert f"`{credential}`" in project.read("docs/delivery.md")
+        assert web["image"] == worker["image"]
+    assert project.read("render.yaml").count("@sha256:") == 1
+
+
+def test_the_worker_of_an_image_does_what_the_worker_of_a_commit_does(rendered):
+    commands = [
+        environments(rendered(**FULL, use_docker=use_docker, deploy_target="render"))[
+            "staging"
+        ]["services"][1][key]
+        for use_docker, key in ((True, "dockerCommand"), (False, "startCommand"))
+    ]
+
+    assert commands[0] == commands[1]
+    # Render starts a container's command without a shell.
+    assert not set("&|;$'\"") & set(commands[0])

@@ -1,0 +1,265 @@
+"""The smoke test believes /readyz alone, and ends in time whatever a server does."""
+
+import contextlib
+import json
+import socket
+import subprocess
+import threading
+import time
+from typing import NamedTuple
+
+import pytest
+
+from tests.support.processes import production, running
+from tests.support.project import clean_environment, closed_port
+
+READY = {"status": "ok", "release": "new", "checks": {"database": "ok"}}
+OLD = READY | {"release": "old"}
+NOT_READY = {
+    "status": "failed",
+    "release": "new",
+    "checks": {"database": "failed: Error"},
+}
+
+
+class Server(NamedTuple):
+    """Where a server is, and what each connection asked."""
+
+    url: str
+    asked: list
+
+
+def answer(status, body, **headers):
+    """Return the bytes of an answer; what is no text becomes JSON."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    lines = [f"HTTP/1.1 {status} Any", f"Content-Length: {len(text)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", text]).encode()
+
+
+@contextlib.contextmanager
+def serving(*behaviours):
+    """Serve each connection as the next behaviour says, and all others as the last one.
+
+    A behaviour is an answer, or a function that gets the connection.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        asked = []
+
+        def serve():
+            for number in range(1000):
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection, contextlib.suppress(OSError):
+                    asked.append(connection.recv(65_536))
+                    behaviour = behaviours[min(number, len(behaviours) - 1)]
+                    if callable(behaviour):
+                        behaviour(connection)
+                    else:
+                        connection.sendall(behaviour)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield Server(f"http://127.0.0.1:{listener.getsockname()[1]}", asked)
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def endless_body(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+    while True:
+        connection.sendall(b" " * 65_536)
+
+
+def slow_body(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    drip(connection, b" " * 1000)
+
+
+def slow_headers(connection):
+    drip(connection, b"HTTP/1.1 200 OK\r\n" + b"X-Slow: yes\r\n" * 100)
+
+
+def drip(connection, text):
+    for number in range(len(text)):
+        connection.sendall(text[number : number + 1])
+        time.sleep(0.2)
+
+
+def silence(connection):
+    time.sleep(20)
+
+
+@pytest.fixture
+def smoke(rendered):
+    """Return a function that asks an address; it returns the code, the text and the time."""
+    project = rendered(deploy_target="heroku")
+
+    def smoke(*arguments, seconds=1):
+        begin = time.monotonic()
+        done = subprocess.run(
+            ["python3", "-B", project / "deploy/smoke.py", *arguments],
+            env=clean_environment(SMOKE_SECONDS=str(seconds)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+        )
+        return done.returncode, done.stdout, time.monotonic() - begin
+
+    return smoke
+
+
+# What is well
+
+
+def test_the_right_release_is_well(smoke):
+    with serving(answer(200, READY)) as server:
+        done = smoke(server.url, "new")
+        assert done[:2] == (0, f"{server.url} is ready and runs release new.\n")
+        assert server.asked[0].startswith(b"GET /readyz HTTP/1.1\r\n")
+
+
+def test_any_release_is_well_when_none_is_named(smoke):
+    with serving(answer(200, OLD)) as server:
+        assert smoke(server.url)[0] == 0
+
+
+def test_it_waits_for_the_new_release_and_says_each_change_once(smoke):
+    broken = answer(502, "<html>")
+    old, not_ready = answer(200, OLD), answer(503, NOT_READY)
+    with serving(old, old, broken, not_ready, answer(200, READY)) as server:
+        url = server.url
+        code, text, _ = smoke(url, "new", seconds=30)
+
+    assert code == 0
+    assert text.splitlines() == [
+        f"{url}: release old answers, not new",
+        f"{url}: it answers 502",
+        f"{url}: release new is not ready: database",
+        f"{url} is ready and runs release new.",
+    ]
+
+
+# What is not
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        (answer(200, OLD), "release old answers, not new"),
+        (answer(503, NOT_READY), "release new is not ready: database"),
+        (answer(503, "<html>No dyno</html>"), "it answers 503, but not as /readyz"),
+        (answer(500, "Server Error"), "it answers 500"),
+        (answer(400, "Bad Request"), "it answers 400"),
+        (answer(404, READY), "it answers 404"),
+        (
+            answer(301, "", Location="https://127.0.0.1/readyz"),
+            "it redirects (301), which /readyz never does",
+        ),
+        (answer(200, "<html>"), "it answers 200, but not as /readyz does"),
+        (answer(200, '"ok"'), "it answers 200, but not as /readyz does"),
+        (answer(200, "[]"), "it answers 200, but not as /readyz does"),
+        (answer(200, {"release": "new"}), "it answers 200, but not as /readyz does"),
+        (endless_body, "it answers 200, but not as /readyz does"),
+        (slow_body, "no whole answer in time"),
+        (slow_headers, "no whole answer in time"),
+        (silence, "no whole answer in time"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "no answer that can be read"),
+        (b"", "no answer that can be read"),
+    ],
+)
+def test_what_is_not_well_is_said_in_time(smoke, behaviour, reason):
+    with serving(behaviour) as server:
+        code, text, took = smoke(server.url, "new", seconds=2)
+
+    assert code == 1
+    last = text.splitlines()[-1]
+    assert last.startswith(f"{server.url} was not ready after 2 s: {reason}")
+    assert took < 8
+
+
+def test_a_refused_connection_is_said(smoke):
+    url = f"http://127.0.0.1:{closed_port()}"
+    code, text, _ = smoke(url)
+
+    assert code == 1
+    assert text.endswith(f"{url} was not ready after 1 s: it refuses connections.\n")
+
+
+def test_an_unknown_name_is_said(smoke):
+    code, text, took = smoke("https://nobody.invalid")
+
+    assert code == 1
+    assert "was not ready after 1 s: its name is unknown." in text
+    assert took < 8
+
+
+def test_a_server_without_tls_is_said(smoke):
+    with serving(answer(400, "plain HTTP")) as server:
+        code, text, _ = smoke(server.url.replace("http", "https"))
+
+    assert code == 1
+    assert "no answer that can be read (SSLError)" in text
+
+
+# What is asked in the wrong way
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seconds", "sentence"),
+    [
+        ([], 1, "Say which address: python3 deploy/smoke.py URL [RELEASE]"),
+        (["https://a.example", "b", "c"], 1, "Say which address: "),
+        (["example.com"], 1, "Give the whole address, such as https://example.com"),
+        (["localhost:8000"], 1, "Give the whole address, "),
+        (["ftp://example.com"], 1, "Give the whole address, "),
+        (["https://"], 1, "Give the whole address, "),
+        (["https://example.com:port"], 1, "Give the whole address, "),
+        ([""], 1, "Give the whole address, "),
+        (["https://example.com"], "soon", "SMOKE_SECONDS is a number of seconds, not"),
+    ],
+)
+def test_a_wrong_question_is_one_sentence(smoke, arguments, seconds, sentence):
+    code, text, _ = smoke(*arguments, seconds=seconds)
+
+    assert code == 2
+    assert text.startswith(sentence)
+    assert text.count("\n") == 1
+
+
+# A real server
+
+
+@pytest.fixture(scope="module")
+def project(render_for_module):
+    project = render_for_module(deploy_target="heroku")
+    done = project.make("setup")
+    assert done.returncode == 0, done.stdout
+    return project
+
+
+@pytest.mark.slow
+def test_the_project_is_ready_on_a_migrated_database_and_not_before(project, smoke):
+    with project.services() as variables:
+        environment = production() | variables
+        del environment["RELEASE"]
+        environment["HEROKU_BUILD_COMMIT"] = "1f2e3d"
+        with running(project, **environment) as server:
+            url = f"http://127.0.0.1:{server.port}"
+            before = smoke(url, "1f2e3d", seconds=10)
+            manage = (".venv/bin/python", "manage.py", "migrate")
+            assert project.run(*manage, **environment).returncode == 0
+            after = smoke(url, "1f2e3d", seconds=10)
+            other = smoke(url, "4c5b6a", seconds=2)
+            # Beside /readyz, the project asks for its own host, and for TLS.
+            foreign = smoke(f"{url}/elsewhere", seconds=2)
+        with running(project, **environment | {"DJANGO_ALLOWED_HOSTS": "*"}) as server:
+            plain = smoke(f"http://127.0.0.1:{server.port}/elsewhere", seconds=2)
+
+    assert before[0] == 1
+    assert "release 1f2e3d is not ready: migrations" in before[1]
+    assert after[:2] == (0, f"{url} is ready and runs release 1f2e3d.\n")
+    assert "release 1f2e3d answers, not 4c5b6a" in other[1]
+    assert "it answers 400" in foreign[1]
+    assert "it redirects (301)" in plain[1]

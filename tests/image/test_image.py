@@ -1,0 +1,264 @@
+"""The image is built and run, by the engine that the docker command finds."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import threading
+import time
+import uuid
+
+import pytest
+import yaml
+
+from tests.support.machine import give_up
+from tests.support.options import REDIS_STATES
+from tests.support.processes import SECURE, add_slow_page, ask, production, relay
+from tests.support.project import closed_port
+
+pytestmark = pytest.mark.slow
+RELEASE = production()["RELEASE"]
+# An engine that the tests share may have no other network.
+RUN = ["run", "--rm", "--network", "host"]
+IN_THE_IMAGE = {"apps", "config", "manage.py", "pyproject.toml", "requirements.txt"}
+IN_THE_IMAGE |= {"__pycache__", "staticfiles"}
+
+
+def docker(*command, **options):
+    """Run docker; return its exit code and all that it printed."""
+    return subprocess.run(
+        ["docker", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def engine():
+    """Skip the test where no container engine answers. In a pipeline that is an error."""
+    try:
+        found = docker("version", "--format", "{{.Server.Version}}")
+    except FileNotFoundError:
+        give_up("there is no docker command")
+    if found.returncode:
+        give_up(f"no container engine answers: {found.stdout}")
+    return {name: os.environ[name] for name in ["DOCKER_HOST"] if name in os.environ}
+
+
+def build(project, engine):
+    """Build the image as a user does; return its name."""
+    name = f"slipway-test-{uuid.uuid4()}"
+    done = project.make("image", IMAGE=name, RELEASE=RELEASE, **engine)
+    assert done.returncode == 0, done.stdout
+    return f"{name}:{RELEASE}"
+
+
+# Each image is built by one worker alone: two builds at once would make its layers twice.
+ANSWERS = [
+    pytest.param(REDIS_STATES[name], id=name, marks=pytest.mark.xdist_group(name))
+    for name in ("none", "redis-celery-channels")
+]
+
+
+@pytest.fixture(scope="module", params=ANSWERS)
+def project(engine, render_for_module, request):
+    project = render_for_module(**request.param, use_docker=True)
+    add_slow_page(project)
+    (project / ".env").write_text("DJANGO_SECRET_KEY=a-secret-of-this-machine")
+    done = project.make("setup")
+    assert done.returncode == 0, done.stdout
+    return project
+
+
+@pytest.fixture(scope="module")
+def image(engine, project):
+    name = build(project, engine)
+    yield name
+    docker("image", "rm", "--force", name)
+
+
+@pytest.fixture(scope="module")
+def variables(project, image):
+    """Yield the variables of production, with a database that the image has migrated."""
+    (project / ".env").unlink()
+    with project.services() as found, contextlib.ExitStack() as stack:
+        folder = found["POSTGRES_HOST"]
+        port = stack.enter_context(relay(f"{folder}/.s.PGSQL.5432"))
+        variables = {name: found[name] for name in found if name.startswith("POSTGRES")}
+        uses = found.keys() - variables
+        variables |= {"POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": str(port)}
+        if uses:
+            port = stack.enter_context(relay(f"{folder}/valkey.sock"))
+        for number, name in enumerate(sorted(uses)):
+            variables[name] = f"redis://127.0.0.1:{port}/{number}"
+        variables |= production()
+        del variables["RELEASE"]  # The image knows it.
+        done = docker(*RUN, *given(variables), image, "python", "manage.py", "migrate")
+        assert done.returncode == 0, done.stdout
+        yield variables
+
+
+def given(variables):
+    """Return the options that give a container these variables."""
+    return [f"--env={name}={value}" for name, value in variables.items()]
+
+
+@contextlib.contextmanager
+def container(image, variables, *command, options=(), port=None):
+    """Run a container; yield its name and the port that it serves on."""
+    name, port = f"slipway-test-{uuid.uuid4()}", port or closed_port()
+    options = [*RUN, "--detach", "--name", name, *options]
+    done = docker(*options, *given(variables | {"PORT": str(port)}), image, *command)
+    assert done.returncode == 0, done.stdout
+    try:
+        yield name, port
+    finally:
+        docker("rm", "--force", name)
+
+
+def eventually(function, name):
+    """Return what a function returns once it raises nothing: a container needs a moment."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return function()
+        except (OSError, AssertionError):
+            assert time.monotonic() < deadline, docker("logs", name).stdout
+            time.sleep(0.2)
+
+
+def in_container(image, *command):
+    return docker(*RUN, image, *command).stdout.strip()
+
+
+def test_it_is_ready_and_names_its_release(image, variables):
+    with container(image, variables) as (name, port):
+        status, body = eventually(lambda: ask(port, "/readyz"), name)
+
+    assert (status, json.loads(body)["release"]) == (200, RELEASE)
+
+
+def test_it_serves_its_static_files(image, variables):
+    with container(image, variables) as (name, port):
+        _, page = eventually(lambda: ask(port, "/admin/login/", **SECURE), name)
+        path = re.search(r'href="(/static/admin/css/base\.\w+\.css)"', page)[1]
+        status, _ = ask(port, path, **SECURE)
+
+    assert status == 200
+
+
+def test_it_runs_on_a_disk_that_cannot_be_written(image, variables):
+    with container(image, variables, options=["--read-only"]) as (name, port):
+        status, _ = eventually(lambda: ask(port, "/readyz"), name)
+
+    assert status == 200
+
+
+def test_its_health_check_agrees_with_the_probe(project, image, variables):
+    # Some engines keep images in a format that has no place for it.
+    command = re.search(r"HEALTHCHECK .*\\\n *CMD (.*)", project.read("Dockerfile"))[1]
+    command = json.loads(command)
+    nowhere = variables | {"POSTGRES_PORT": str(closed_port())}
+
+    assert docker(*RUN, *given(variables), image, *command).returncode == 0
+    assert docker(*RUN, *given(nowhere), image, *command).returncode == 1
+
+
+def test_it_finishes_a_request_before_it_ends(image, variables):
+    answers = []
+    with container(image, variables) as (name, port):
+        eventually(lambda: ask(port, "/healthz"), name)
+        thread = threading.Thread(
+            target=lambda: answers.append(ask(port, "/slow", **SECURE))
+        )
+        thread.start()
+        time.sleep(0.5)
+        begin = time.monotonic()
+        docker("stop", "--time", "25", name)
+        thread.join()
+
+    assert answers == [(200, "done")]
+    assert time.monotonic() - begin < 15  # It ended by itself: nobody had to kill it.
+
+
+def test_it_runs_the_worker(project, image, variables):
+    if not (project / "config" / "celery.py").exists():
+        return
+    command = ["celery", "--app", "config", "worker", "--loglevel", "info"]
+    with container(image, variables, *command) as (name, _):
+
+        def ready():
+            assert " ready." in docker("logs", name).stdout
+
+        eventually(ready, name)
+
+
+@pytest.mark.parametrize("name", ["DJANGO_SECRET_KEY", "SITE_URL", "POSTGRES_HOST"])
+def test_it_refuses_to_start_without(image, variables, name):
+    rest = {key: value for key, value in variables.items() if key != name}
+
+    done = docker(*RUN, *given(rest), image)
+
+    assert done.returncode != 0
+    assert name in done.stdout
+
+
+def test_it_runs_as_nobody_who_may_write_the_code(image):
+    assert in_container(image, "id", "-u") == "10001"
+    assert in_container(image, "find", "/app", "/opt/venv", "-writable") == ""
+
+
+def test_it_holds_the_code_and_nothing_else(image):
+    assert set(in_container(image, "ls", "-A", "/app").split()) == IN_THE_IMAGE
+    tools = in_container(image, "sh", "-c", "ls /opt/venv/bin; command -v uv gcc make")
+    assert "gunicorn" in tools
+    assert not re.search(r"pytest|black|uv\b|gcc|make", tools), tools
+
+
+def test_its_own_code_is_compiled(image):
+    code, compiled = (
+        in_container(image, "sh", "-c", f"find apps config -name '{name}' | wc -l")
+        for name in ("*.py", "*.pyc")
+    )
+    assert code == compiled
+
+
+def test_changed_code_changes_one_layer_alone(project, engine, image):
+    before = layers(image)
+    page = project / "config" / "slow_urls.py"
+    page.write_text(page.read_text() + "\n# changed\n")
+    after = build(project, engine)
+    try:
+        changed = [old != new for old, new in zip(before, layers(after), strict=True)]
+    finally:
+        docker("image", "rm", "--force", after)
+
+    assert sum(changed) == 1
+
+
+def layers(image):
+    asked = docker("inspect", image, "--format", "{{json .RootFS.Layers}}")
+    return json.loads(asked.stdout)
+
+
+@pytest.mark.parametrize("service", ["web", "production"])
+def test_what_compose_starts_serves(project, image, variables, service):
+    # Its command and environment, on the servers of this test.
+    found = yaml.safe_load(project.read("compose.yaml"))["services"][service]
+    assert variables.keys() >= {
+        name for name in found["environment"] if name.startswith(("POSTGRES", "REDIS"))
+    }
+    port = closed_port()
+    command = found.get("command", "").replace("8000", str(port)).split()
+    environment = {name: str(value) for name, value in found["environment"].items()}
+    environment |= {k: v for k, v in variables.items() if not k.startswith("DJANGO")}
+    environment["SITE_URL"] = found["environment"].get("SITE_URL", "")
+    environment = {name: value for name, value in environment.items() if value}
+    with container(image, environment, *command, port=port) as (name, _):
+        status, body = eventually(lambda: ask(port, "/readyz"), name)
+
+    assert (status, json.loads(body)["release"]) == (200, RELEASE)

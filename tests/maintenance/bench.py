@@ -1,0 +1,212 @@
+"""Measure what docs/speed.md says: `make bench`.
+
+Seconds depend on the machine, so what is compared runs side by side, in turns, and what
+counts is the ratio of the medians.
+"""
+
+import itertools
+import os
+import shlex
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+from tests.pipelines.model import PIPELINE
+from tests.support.options import REDIS_STATES, TEMPLATE
+from tests.support.project import Project
+
+COPIER = Path(sys.prefix, "bin", "copier")
+ROUNDS = 9
+PIPELINE_ROUNDS = 3
+EMPTY = {
+    "copier.yml": "_subdirectory: template\nname:\n  type: str\n  default: x\n",
+    "template/{{ _copier_conf.answers_file }}.jinja": "{{ _copier_answers|to_nice_yaml -}}\n",
+}
+
+
+def main():
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    with tempfile.TemporaryDirectory() as folder:
+        compare_generation(Path(folder))
+        for state in ("none", "redis-celery-channels"):
+            compare_ci(Path(folder), state)
+            compare_pipeline(Path(folder), state)
+
+
+def seconds(function, *arguments):
+    """Return how long a call takes, in seconds."""
+    begin = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - begin
+
+
+def report(what, ours, baseline, limit):
+    """Print the medians of two lists of seconds, their ratio and its limit."""
+    ours, baseline = statistics.median(ours), statistics.median(baseline)
+    ratio = ours / baseline
+    print(f"{what}: {ours:.2f} s / {baseline:.2f} s = {ratio:.2f} (at most {limit})")
+
+
+# Generation
+
+
+def compare_generation(folder):
+    """Compare a copy of this template with one of an empty one-question template.
+
+    Two more templates show what Copier itself costs: `files` holds the delivered files as they
+    are, `plain` asks our questions too; neither has a tag or a validator.
+    """
+    names = ("empty", "files", "plain", "ours")
+    templates = {name: folder / name for name in names}
+    git("clone", "--quiet", "--no-local", TEMPLATE, templates["ours"])
+    copy(templates["ours"], folder / "project")
+    answers = (folder / "project" / ".copier-answers.yml").read_text()
+    (folder / "project" / ".copier-answers.yml").unlink()
+    for name in names[:3]:
+        write_template(templates[name])
+    for name in names[1:3]:
+        shutil.copytree(
+            folder / "project", templates[name] / "template", dirs_exist_ok=True
+        )
+    with Path(templates["plain"], "copier.yml").open("w") as file:
+        yaml.safe_dump(plain_questions(yaml.safe_load(answers)), file, sort_keys=False)
+    for name in names[:3]:
+        git("init", "--quiet", templates[name])
+        git("-C", templates[name], "add", "--all", "--force")
+        git("-C", templates[name], "commit", "--quiet", "--message", "Begin")
+    times = {name: [] for name in names}
+    for number in range(ROUNDS):
+        for name, template in templates.items():
+            times[name].append(seconds(copy, template, folder / f"{name}-{number}"))
+    for name, what in (
+        ("ours", "copier copy --defaults"),
+        ("plain", "the same questions and files, without a tag"),
+        ("files", "the same files, without a tag or question"),
+    ):
+        report(f"{what} / an empty template", times[name], times["empty"], 1.5)
+
+
+def write_template(folder):
+    for name, text in EMPTY.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def plain_questions(answers):
+    """Return a copier.yml with our questions, each with its answer as its plain default."""
+    ours = yaml.safe_load(TEMPLATE.joinpath("copier.yml").read_text())
+    plain = {"_subdirectory": "template"}
+    for name, question in ours.items():
+        if not name.startswith("_"):
+            plain[name] = question | {"default": answers.get(name, False)}
+            plain[name].pop("validator", None)
+    return plain
+
+
+def copy(template, destination):
+    subprocess.run(
+        [COPIER, "copy", "--quiet", "--defaults", template, destination], check=True
+    )
+
+
+def git(*command):
+    identity = ["-c", "user.name=Bench", "-c", "user.email=bench@example.com"]
+    subprocess.run(["git", *identity, *command], check=True)
+
+
+# Gates
+
+
+def compare_ci(folder, state):
+    """Compare a warm `make ci` with its tools run by hand on running servers."""
+    project = Project(folder / state)
+    data = [f"--data={name}={value}" for name, value in REDIS_STATES[state].items()]
+    subprocess.run(
+        [COPIER, "copy", "--quiet", "--defaults", *data, TEMPLATE, project.path],
+        check=True,
+    )
+    print(f"{state}: make setup {seconds(green, project, 'setup'):.1f} s", end=", ")
+    print(f"first make ci {seconds(green, project, 'ci'):.1f} s")
+    with project.services() as variables:
+        whole, parts = [], []
+        for _ in range(ROUNDS):
+            whole.append(seconds(green, project, "ci"))
+            parts.append(sum(seconds(*tool) for tool in tools(project, variables)))
+    report(f"{state}: make ci / its tools by hand", whole, parts, 1.3)
+
+
+def compare_pipeline(folder, state):
+    """Compare the critical path of the pipeline with one job that installs with plain pip.
+
+    Both begin with a fresh checkout, running servers, and a cache of what they download.
+    """
+    host = Project(folder / state)
+    host.commit()
+    checkouts, paths, baselines = itertools.count(), [], []
+    with host.services() as variables:
+
+        def checkout():
+            project = Project(folder / f"{state}-{next(checkouts)}")
+            git("clone", "--quiet", host.path, project.path)
+            return project
+
+        def path():
+            for job in ("lint", "test"):  # one after the other; audit runs beside them
+                project = checkout()
+                for command in PIPELINE["main"][job].run:
+                    run(project, command, variables)
+
+        def baseline():
+            project = checkout()
+            run(project, f"{sys.executable} -m venv .venv", {})
+            pins = "--require-hashes --requirement requirements-dev.txt"
+            run(project, f".venv/bin/pip install --quiet {pins}", {})
+            for tool in tools(project, variables):
+                tool[0](*tool[1:])
+
+        path()
+        for _ in range(PIPELINE_ROUNDS):
+            paths.append(seconds(path))
+            baselines.append(seconds(baseline))
+    report(f"{state}: critical path / one job with plain pip", paths, baselines, 0.5)
+
+
+def green(project, target):
+    done = project.make(target)
+    assert done.returncode == 0, done.stdout
+
+
+def tools(project, variables):
+    """Return a call for each tool that `make ci` runs, as a person would type it."""
+    ci = {"DJANGO_SETTINGS_MODULE": "config.settings.ci", "PYTHONPATH": "."}
+    production = {
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
+        "SITE_URL": "https://example.com",
+        "DJANGO_SECRET_KEY": "a-key-for-the-benchmark-of-fifty-characters-or-more-1234",
+    }
+    manage = ".venv/bin/python manage.py"
+    cov = "--cov --cov-report=term --cov-report=xml:reports/coverage.xml"
+    for command, settings in (
+        (".venv/bin/ruff check .", {}),
+        (".venv/bin/black --check .", {}),
+        (f"{manage} check --deploy --fail-level WARNING", production),
+        (f"{manage} makemigrations --check --dry-run", ci),
+        (".venv/bin/python scripts/fresh_migrate.py", ci),
+        (f".venv/bin/pytest {cov} --junit-xml=reports/junit.xml", ci),
+    ):
+        yield run, project, command, variables | settings
+
+
+def run(project, command, variables):
+    done = project.run(*shlex.split(command), **variables)
+    assert done.returncode == 0, done.stdout
+
+
+if __name__ == "__main__":
+    main()

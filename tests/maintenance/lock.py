@@ -1,0 +1,120 @@
+"""Write extensions/requirements.jinja: each package once, behind the answers that need it.
+
+`make lock` runs this. It renders the project for every combination of answers, compiles
+its pyproject.toml as the project's own `make lock` does, and finds for each package the
+shortest guard that holds for exactly those combinations that have it.
+"""
+
+import itertools
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from copier import run_copy
+
+from tests.support.options import TEMPLATE, choices, combinations
+
+SOURCE = TEMPLATE / "extensions" / "requirements.jinja"
+COMBINATIONS = combinations("redis", "django_version", "python_version")
+FILES = {False: "requirements.txt", True: "requirements-dev.txt"}
+HEADING = (
+    "{# Written by `make lock`: every pinned package of the delivered projects. #}\n"
+)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
+        projects = [Path(folder, name) for name in COMBINATIONS]
+        for project, answers in zip(projects, COMBINATIONS.values(), strict=True):
+            run_copy(
+                str(TEMPLATE),
+                project,
+                answers,
+                vcs_ref="HEAD",
+                defaults=True,
+                quiet=True,
+            )
+        compiled = list(pool.map(compile_project, projects))
+    places = {}
+    for answers, files in zip(COMBINATIONS.values(), compiled, strict=True):
+        for dev, text in files.items():
+            for requirement in requirements(text):
+                places.setdefault(requirement, set()).add(point(dev, answers))
+    SOURCE.write_text(HEADING + "".join(guarded(places)))
+
+
+def compile_project(project):
+    """Return the compiled requirements of a project, by whether dev is in them."""
+    arguments = " ".join(sys.argv[1:])
+    subprocess.run(
+        ["make", "--silent", "lock", f"ARGS={arguments}"], cwd=project, check=True
+    )
+    return {dev: (project / name).read_text() for dev, name in FILES.items()}
+
+
+def requirements(text):
+    """Return the requirements of a compiled file, each with its marker and hashes."""
+    return re.findall(r"^[a-z].*\n(?: .*\n)*", text, re.MULTILINE)
+
+
+def point(dev, answers):
+    """Return a place where a requirement can stand, so that guards can be evaluated."""
+    redis = answers["use_redis"]
+    return tuple(
+        {
+            "dev": dev,
+            "use_redis": redis,
+            "has_worker": redis and answers["use_celery"],
+            "has_channels": redis and answers["use_channels"],
+            "is_django_lts": answers["django_version"] == "5.2",
+            "python_version": answers["python_version"],
+        }.items()
+    )
+
+
+def guards(points):
+    """Yield Jinja conditions from short to long, with the points at which each holds."""
+    names = ["dev", "use_redis", "has_worker", "has_channels", "is_django_lts"]
+    atoms = names + [f"not {name}" for name in names]
+    for version in choices("python_version"):
+        atoms += [f'python_version == "{version}"', f'python_version != "{version}"']
+    texts = itertools.chain(
+        ["true"],
+        atoms,
+        (
+            f"{a} {op} {b}"
+            for a, b in itertools.combinations(atoms, 2)
+            for op in ("and", "or")
+        ),
+        (
+            text.format(a, b, c)
+            for a, b, c in itertools.permutations(atoms, 3)
+            for text in ("{} and ({} or {})", "{} and {} and {}", "{} or {} or {}")
+        ),
+    )
+    for text in texts:
+        code = compile(text.replace("true", "True"), "guard", "eval")
+        yield text, {place for place in points if eval(code, {}, dict(place))}
+
+
+def guarded(places):
+    """Yield the requirements in order, each run with the same guard inside one `if`."""
+    points = set().union(*places.values())
+    known = {}
+    for text, holds in guards(points):
+        known.setdefault(frozenset(holds), text)
+    ordered = sorted(places, key=lambda text: re.split("[=; ]", text)[0])
+    for guard, group in itertools.groupby(
+        ordered, lambda text: known[frozenset(places[text])]
+    ):
+        block = "".join(group)
+        yield (
+            block if guard == "true" else f"{{% if {guard} %}}\n{block}{{% endif %}}\n"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,255 @@
+"""Read GitLab's pipeline as the pipeline that tests/pipelines/model.py defines.
+
+Keywords: https://docs.gitlab.com/ci/yaml/
+"""
+
+import copy
+import re
+
+from tests.pipelines.model import (
+    HANDED_ON,
+    PINNED_NODE,
+    PINNED_UV,
+    PORTS,
+    Job,
+    find,
+    is_pinned,
+    lead,
+    setup,
+    unknown,
+    without_digest,
+)
+
+FILE = ".gitlab-ci.yml"
+FILES = [FILE]
+GLOBAL = {"workflow", "stages", "default", "variables"}
+JOB_KEYS = {"extends", "stage", "needs", "rules", "script", "services", "variables"}
+JOB_KEYS |= {"coverage", "artifacts", "image", "timeout", "interruptible", "cache"}
+JOB_KEYS |= {"before_script", "environment", "resource_group"}
+CACHE = {
+    "key": {"files": [".python-version", "requirements-dev.txt"]},
+    "paths": [".cache/uv"],
+}
+REPORTS = {
+    "when": "always",
+    "expire_in": "2 weeks",
+    "paths": ["reports"],
+    "reports": {
+        "junit": "reports/junit.xml",
+        "coverage_report": {
+            "coverage_format": "cobertura",
+            "path": "reports/coverage.xml",
+        },
+    },
+}
+DIGESTS = {
+    name: {"expire_in": "3 months", "paths": [path]} for name, path in HANDED_ON.items()
+}
+# What GitLab and Docker read, and no make target does.
+OWN_VARIABLES = {"DOCKER_TLS_CERTDIR", "GIT_DEPTH"}
+# What lets a server of Kamal's pull the image
+PULL = {
+    "REGISTRY_USER": "$CI_REGISTRY_USER",
+    "REGISTRY_PASSWORD": "$CI_REGISTRY_PASSWORD",
+}
+# What a job with Docker may do before it calls make.
+SETUP = {
+    "apk add --no-cache bash make": "make",
+    "apk add --no-cache bash curl git make python3": "python",
+    "docker context create tls": "context",
+    r"docker buildx create --driver-opt image=(\S+) --use tls": "builder",
+    re.escape(
+        'echo "$CI_REGISTRY_PASSWORD" | docker login'
+        ' --username "$CI_REGISTRY_USER" --password-stdin "$CI_REGISTRY"'
+    ): "registry",
+}
+WORKFLOWS = {"request", "main", "rollback", "nightly"}
+SOURCE = "$CI_PIPELINE_SOURCE"
+MAIN = "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"
+# When a rule holds. One without a condition always does.
+HOLDS = {
+    f'{SOURCE} == "schedule"': {"nightly"},
+    f'{SOURCE} != "schedule"': {"request", "main"},
+    f'{SOURCE} == "merge_request_event"': {"request"},
+    f'{SOURCE} == "push" && {MAIN}': {"main"},
+    MAIN: {"main", "nightly"},
+    None: WORKFLOWS,
+}
+# A job that nobody need start is not of a push: a person uses it later, by itself.
+OPTIONAL = {"when": "manual", "allow_failure": "true"}
+
+
+def parse(project):
+    """Return the parsed files of a project, by name."""
+    return {FILE: project.yaml(FILE)}
+
+
+def read(files):
+    """Return the jobs of each workflow, from the parsed files."""
+    file = files[FILE]
+    jobs = {
+        name: extend(job, file)
+        for name, job in file.items()
+        if name not in GLOBAL and not name.startswith(".")
+    }
+    return {
+        workflow: read_workflow(workflow, jobs, file)
+        for workflow in ("request", "main", "rollback", "nightly")
+    }
+
+
+def frame(files):
+    """Return what stands around the jobs."""
+    return {key: value for key, value in files[FILE].items() if key in GLOBAL}
+
+
+def extend(job, file):
+    """Return a job with what it extends, and the defaults, laid below it."""
+    parents = job.get("extends", [])
+    whole = copy.deepcopy(file.get("default", {}))
+    for parent in [parents] if isinstance(parents, str) else parents:
+        merge(whole, file[parent])
+    merge(whole, job)
+    return whole
+
+
+def merge(below, above):
+    """Lay a mapping over another: mappings merge, anything else replaces."""
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(below.get(key), dict):
+            merge(below[key], value)
+        else:
+            below[key] = copy.deepcopy(value)
+
+
+def read_workflow(workflow, jobs, file):
+    rules = {name: first_rule(job, workflow) for name, job in jobs.items()}
+    # What a person may start later is a part of the pipeline of main.
+    beside = "main" if workflow == "rollback" else workflow
+    others = {
+        name: it for name, it in jobs.items() if first_rule(it, beside) is not None
+    }
+    return {
+        name: read_job(job, rules[name], earlier(job, others, file["stages"]), file)
+        for name, job in jobs.items()
+        if rules[name] is not None
+    }
+
+
+def first_rule(job, workflow):
+    """Return the rule that adds a job to a workflow, or None."""
+    if "rules" not in job:
+        return {} if workflow != "rollback" else None
+    for rule in job["rules"]:
+        is_optional = rule | OPTIONAL == rule
+        flows = HOLDS.get(rule.get("if"), WORKFLOWS)
+        if is_optional:
+            flows = {"rollback"} if "main" in flows else set()
+        elif workflow == "rollback":
+            continue
+        if workflow in flows:
+            return rule
+    return None
+
+
+def earlier(job, jobs, stages):
+    """Return the jobs of earlier stages, which a job without `needs` waits for."""
+    begin = stages.index(job["stage"])
+    return [name for name, it in jobs.items() if stages.index(it["stage"]) < begin]
+
+
+def read_job(job, rule, earlier, file):
+    services, variables = job.get("services", []), job.get("variables", {})
+    listening = {
+        (service["alias"], PORTS[image]): image
+        for service in services
+        if (image := without_digest(service["name"])) in PORTS
+    }
+    # The services get the job's variables, so their password is the job's.
+    password = variables.get("POSTGRES_PASSWORD")
+    begun, run = setup(job.get("before_script", []) + job["script"], SETUP)
+    is_optional = rule | OPTIONAL == rule
+    read = Job(
+        run=run,
+        needs=job.get("needs", earlier),
+        services=[
+            without_digest(service["name"])
+            for service in services
+            if service["alias"] != "docker"
+        ],
+        variables=lead(
+            {
+                key: value
+                for key, value in variables.items()
+                if key not in OWN_VARIABLES and PULL.get(key) != value
+            },
+            listening,
+            password,
+            "$CI_REGISTRY_IMAGE",
+        ),
+        may_fail=rule.get("allow_failure") == "true" and not is_optional,
+        has_timeout="timeout" in job,
+        is_cached=job.get("cache") == CACHE,
+        tools=read_tools(job, begun),
+        may_write=["packages"] if "make publish" in run else [],
+        lock=job.get("resource_group", ""),
+        main_only=rule.get("if", "").endswith(MAIN),
+        by_person=rule.get("when") == "manual" and not is_optional,
+        keeps_credentials=file.get("variables", {}).get("FF_GIT_URLS_WITHOUT_TOKENS")
+        != "true",
+        more=unknown(job, JOB_KEYS) + unknown(rule, {"if", "allow_failure", "when"}),
+    )
+    if rule.get("when", "manual") != "manual":
+        read.more.append(rule)
+    if environment := job.get("environment"):
+        whole = environment if isinstance(environment, dict) else {"name": environment}
+        read.secrets.append(whole["name"])
+        read.more += unknown(whole, {"name", "url", "action"})
+        if whole.get("action") != (None if "make deploy" in run else "prepare"):
+            read.more.append(whole)
+    if "registry" in begun or PULL.items() <= variables.items():
+        read.secrets.append("registry")
+    # A delivery is never cancelled half-way.
+    if read.lock and job.get("interruptible") != "false":
+        read.more.append("may be cancelled")
+    # What a job needs, it gets the artifacts of.
+    needed = [file.get(name, {}).get("artifacts") for name in read.needs]
+    read.takes = [name for name, kept in DIGESTS.items() if kept in needed]
+    if rule.get("if") not in HOLDS:
+        read.more.append(rule)
+    for service in services:
+        read.more += unknown(service, {"name", "alias"})
+    if job.get("cache") not in (CACHE, []):
+        read.more.append(job.get("cache"))
+    if "artifacts" in job:
+        is_whole = job["artifacts"] == REPORTS and "coverage" in job
+        kept = "reports" if is_whole else job["artifacts"]
+        read.publishes.append(find(kept, DIGESTS))
+    return read
+
+
+def read_tools(job, begun):
+    """Return what a job works with. Docker is a client and a server, which share keys."""
+    if PINNED_UV.fullmatch(job["image"]):
+        return ["uv"]
+    if PINNED_NODE.fullmatch(job["image"]):
+        return ["node"]
+    if is_pinned(job["image"], "docker") and begun[:1] == ["python"]:
+        return ["docker"]
+    servers = [it["name"] for it in job.get("services", []) if it["alias"] == "docker"]
+    is_docker = all(is_pinned(image, "docker") for image in (job["image"], *servers))
+    is_safe = job.get("variables", {}).get("DOCKER_TLS_CERTDIR") == "/certs"
+    if not (is_docker and is_safe and servers and begun[:1] == ["make"]):
+        return [job["image"]]
+    return ["docker"] + ["builder"] * (begun[1:3] == ["context", "builder"])
+
+
+def images(files):
+    """Return every image that the jobs run or start."""
+    found = []
+    for job in files[FILE].values():
+        if isinstance(job, dict):
+            found += [job["image"]] if "image" in job else []
+            found += [service["name"] for service in job.get("services", [])]
+            found += re.findall(r"image=(\S+)", str(job.get("script")))
+    return found

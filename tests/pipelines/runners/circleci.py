@@ -1,0 +1,166 @@
+"""Run a project's own CircleCI workflows on this machine, without Docker.
+
+CircleCI offers no program for that, so this one runs the steps of each job in a shell,
+in a clone of the project, and in a sandbox with the services of the job's executor. A
+step or a key that it does not know is an error.
+"""
+
+import shlex
+from dataclasses import replace
+
+from tests.pipelines.readers import circleci
+from tests.pipelines.runners.sandbox import Run, Sandbox, Service
+
+IMAGE_KEYS = {"image", "environment"}
+ENTRY_KEYS = {"requires", "filters", "context", "serial-group", "type"}
+RUN_KEYS = {"name", "command", "no_output_timeout"}
+# CircleCI's own shell: https://circleci.com/docs/reference/configuration-reference/
+SHELL = "bash -eo pipefail -c"
+
+
+def run_circleci(project, sandbox: Sandbox, workflow="main", jobs=()):
+    """Run the workflows of a push to main, or of the night.
+
+    It passed if `ci` or `nightly` did: whoever asks for them heeds no other workflow.
+    """
+    file = circleci.parse(project)[circleci.FILE]
+    (sandbox.scratch / "artifacts").mkdir()
+    run = Run(True, {}, {}, {}, sandbox.scratch / "artifacts")
+    for name, content in file["workflows"].items():
+        check_keys(content, {"when", "jobs"})
+        flows = (
+            {name} if name.startswith("rollback") else circleci.WHEN[content["when"]]
+        )
+        if workflow in flows:
+            entries = read_entries(content)
+            needs = {job: options["requires"] for job, options in entries.items()}
+            names = wanted(jobs, needs)
+            run_jobs(entries, needs, names, file, project, sandbox, run)
+            if name != "audit":
+                run.passed = "failure" not in (run.results[job] for job in needs)
+    return run
+
+
+def read_entries(workflow):
+    """Return the jobs of a workflow on main, with their options.
+
+    Somebody approves whatever waits for that.
+    """
+    found = {}
+    for name, options in circleci.read_entries(workflow).items():
+        check_keys(options, ENTRY_KEYS)
+        if "main" in circleci.FILTERS.get(options.get("filters"), {"main"}):
+            found[name] = options
+    return found
+
+
+def wanted(jobs, needs):
+    """Return which jobs to run: these and what they require, or all."""
+    if not jobs:
+        return set(needs)
+    found = set(jobs) & set(needs)
+    return found.union(*(wanted(needs[job], needs) for job in found if needs[job]))
+
+
+def run_jobs(entries, needs, names, file, project, sandbox, run):
+    """Run the named jobs of one workflow, each after those that it requires."""
+    waiting = dict(needs)
+    while waiting:
+        job = next(job for job in waiting if not waiting.keys() & set(needs[job]))
+        del waiting[job]
+        if job in names and all(run.results[it] == "success" for it in needs[job]):
+            contexts = circleci.read_contexts(entries[job])
+            run_job(job, contexts, file, project, sandbox, run)
+        else:
+            run.results[job] = "skipped"
+
+
+def run_job(name, contexts, file, project, sandbox, run):
+    """Run one job, and write down in the run how it ended."""
+    job = file["jobs"][name]
+    check_keys(job, {"executor", "steps", "environment"})
+    executor = file["executors"][job["executor"]]
+    check_keys(executor, {"docker", "machine"})
+    images = executor.get("docker", [{}])
+    for image in images:
+        check_keys(image, IMAGE_KEYS)
+    primary, *others = images
+    services = {}
+    for image in others:
+        service = Service(image["image"], "127.0.0.1", image.get("environment", {}))
+        services[service.kind] = service
+    box = replace(sandbox, scratch=sandbox.scratch / name)
+    (box.scratch / "project").mkdir(parents=True)
+    environment = box.environment(CI="true", CIRCLECI="true")
+    environment |= primary.get("environment", {}) | job.get("environment", {})
+    for context in contexts:
+        environment |= sandbox.secrets[context.removeprefix(circleci.OURS)]
+    steps = list(circleci.expand(job["steps"], file["commands"]))
+    packages = environment["UV_CACHE_DIR"]
+    # A job without a cache downloads anew: here uv's cache stands for the network, too.
+    if "restore_cache" in dict(steps):
+        del environment["UV_CACHE_DIR"]
+    places = {"project": project.path, "artifacts": run.artifacts / name}
+    places["workspace"] = sandbox.scratch / "workspace"
+    lines = [translate(*step, places, kept(file, packages)) for step in steps]
+    script = "\n".join(["failed=0", *lines, "exit $failed"])
+    command = ["bash", "-c", script]
+    done = box.run(command, box.scratch / "project", environment, services)
+    run.results[name] = "failure" if done.returncode else "success"
+    run.logs[name] = done.stdout
+    run.told |= box.told()
+
+
+def kept(file, packages):
+    """Return the caches of an earlier run: by key, the commands that bring each back.
+
+    What uv downloaded stands for every one of them, in the folder that it was saved from.
+    """
+    found = {}
+    for job in file["jobs"].values():
+        for step, body in circleci.expand(job["steps"], file["commands"]):
+            if step == "save_cache":
+                check_keys(body, {"key", "paths", "when"})
+                (path,) = body["paths"]
+                folder = path.replace("~", "$HOME")
+                link = f"ln -s {shlex.quote(packages)} {folder}"
+                found[body["key"]] = f"mkdir -p $(dirname {folder}); {link}"
+    return found
+
+
+def translate(step, body, places, caches):
+    """Return the lines of the job's script that do one step."""
+    folder = shlex.quote(str(places["artifacts"]))
+    if step == "run":
+        check_keys(body, RUN_KEYS)
+        do = f"echo '$' {shlex.quote(body['command'])}\n"
+        do += f"{SHELL} {shlex.quote(body['command'])} || failed=$?"
+        return f"if [ $failed = 0 ]; then\n{do}\nfi"
+    if step == "checkout":
+        check_keys(body, set())
+        return f"git clone --quiet {shlex.quote(str(places['project']))} . || exit 1"
+    if step == "restore_cache":
+        check_keys(body, {"key"})
+        return caches.get(body["key"], "echo 'There is no cache for this key.'")
+    if step == "save_cache":
+        return ""
+    workspace = shlex.quote(str(places["workspace"]))
+    if step == "persist_to_workspace":
+        check_keys(body, {"root", "paths"})
+        paths = shlex.join(body["paths"])
+        do = f"mkdir -p {workspace}; cp -R --parents {paths} {workspace} || failed=$?"
+        return f"if [ $failed = 0 ]; then\n{do}\nfi"
+    if step == "attach_workspace":
+        check_keys(body, {"at"})
+        return f"cp -R {workspace}/. {shlex.quote(body['at'])} || failed=$?"
+    # These two run in any case, and a folder that is not there does not fail the job.
+    if step in {"store_artifacts", "store_test_results"}:
+        check_keys(body, {"path"})
+        path = shlex.quote(body["path"])
+        return f"mkdir -p {folder}/{step}; cp -R {path} {folder}/{step} || true"
+    raise AssertionError(f"unknown step: {step}")
+
+
+def check_keys(mapping, known):
+    unknown = mapping.keys() - known
+    assert not unknown, f"unknown keys: {sorted(unknown)}"

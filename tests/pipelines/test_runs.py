@@ -1,0 +1,260 @@
+"""Each provider's own file is run here, on real servers at the addresses that it names."""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tests.deployment.platforms import Kubernetes
+from tests.pipelines.runners import sandbox
+from tests.pipelines.runners.circleci import run_circleci
+from tests.pipelines.runners.github import run_github
+from tests.pipelines.runners.gitlab import run_gitlab
+from tests.pipelines.runners.sandbox import Sandbox
+from tests.support.breaks import BREAKS
+from tests.support.machine import UV, give_up
+from tests.support.options import REDIS_STATES, choices
+from tests.support.project import Project
+
+pytestmark = pytest.mark.slow
+RUNNERS = {"github": run_github, "gitlab": run_gitlab, "circleci": run_circleci}
+PYTHON = "3.13"  # of the test environment, so it is there
+NONE, FULL = REDIS_STATES["none"], REDIS_STATES["redis-celery-channels"]
+of_every_provider = pytest.mark.parametrize("provider", choices("ci_provider"))
+
+
+URL = re.compile("https://[a-z.-]+")
+# What each place where secrets stand has: the registry, and an environment.
+SECRETS = {
+    "registry": {
+        "CI_REGISTRY": "registry.example.com",
+        "CI_REGISTRY_IMAGE": "registry.example.com/team/name",
+        "CI_REGISTRY_USER": "robot",
+        "CI_REGISTRY_PASSWORD": "also-secret",
+        "REGISTRY": "registry.example.com",
+        "REGISTRY_USER": "robot",
+        "REGISTRY_PASSWORD": "also-secret",
+        "IMAGE": "registry.example.com/team/name",
+    },
+    "staging": {"KUBECONFIG_CONTENT": "very-secret: my-project-staging"},
+    "production": {"KUBECONFIG_CONTENT": "very-secret: my-project-production"},
+}
+
+
+def require_sandbox():
+    """Skip the test where no sandbox can run. In a pipeline that is an error."""
+    if reason := sandbox.reason_against():
+        give_up(f"the pipelines need Linux and its namespaces: {reason}")
+
+
+@pytest.fixture(scope="session")
+def programs(rendered, tmp_path_factory):
+    """Install the servers that a project has for its development, at its versions.
+
+    And fill uv's cache: in the sandbox, where is no network, jobs install from it alone.
+    """
+    require_sandbox()
+    pins = rendered(**FULL) / "requirements-dev.txt"
+    folder = tmp_path_factory.mktemp("programs")
+    uv = [UV, "pip", "install", "--quiet", "--python", PYTHON]
+    subprocess.run(
+        [*uv, "--target", folder / "all", "--require-hashes", "-r", pins], check=True
+    )
+    return folder / "all"
+
+
+@pytest.fixture
+def project(rendered, tmp_path):
+    """Return a function that copies a rendered project, for the test to change."""
+
+    def project(**answers):
+        shared = rendered(python_version=PYTHON, **answers).path
+        return Project(shutil.copytree(shared, tmp_path / "project"))
+
+    return project
+
+
+@pytest.fixture
+def run(programs, tmp_path):
+    """Return a function that runs the pipeline of a project as its provider would."""
+
+    def run(provider, project, platform=None, without=(), **options):
+        if not platform:
+            project.commit()
+        scratch = Path(tempfile.mkdtemp(dir=tmp_path))
+        sandbox = Sandbox(scratch, programs, without=without)
+        if platform:
+            sandbox.stand_in, sandbox.secrets = platform.folder, SECRETS
+        return RUNNERS[provider](project, sandbox, **options)
+
+    return run
+
+
+@pytest.fixture
+def platform(project, tmp_path):
+    """Return a function that returns a project's clusters, with release A in both."""
+
+    def platform(provider):
+        folder = tmp_path / "platform"
+        folder.mkdir()
+        made = project(
+            ci_provider=provider,
+            use_docker=True,
+            deploy_target="kubernetes",
+            **REDIS_STATES["redis-celery"],
+        )
+        for name in Kubernetes.names:
+            address = URL.search(made.read("deploy/environments.toml"))[0]
+            site = f"http://localhost:8000/my-project-{name}"
+            made.edit("deploy/environments.toml", f'"{address}"', f'"{site}"')
+        made.commits = []
+        for text in "AB":
+            (made / "NOTES").write_text(text)
+            made.commit(text)
+            made.commits.append(made.run("git", "rev-parse", "HEAD").stdout.strip())
+        platform = Kubernetes(made, folder, SimpleNamespace())
+        platform.run_first()
+        return platform
+
+    return platform
+
+
+@of_every_provider
+@pytest.mark.parametrize("answers", [NONE, FULL], ids=["none", "full"])
+def test_a_fresh_project_is_green_on_its_services(project, run, provider, answers):
+    done = run(provider, project(ci_provider=provider, **answers), jobs=["test"])
+
+    expected = {"lint": "success", "test": "success", "audit": "skipped"}
+    assert done.results == expected, done.logs
+    assert done.passed
+    assert "database=test_my_project" in done.told["postgres"]
+    if answers["use_redis"]:
+        assert ":1:test_cache" in done.told["redis"]
+    assert reports(done) == {"coverage.xml", "junit.xml"}
+
+
+def reports(done):
+    """Return the names of the reports that a run published."""
+    return {file.name for file in done.artifacts.rglob("*.xml")}
+
+
+@of_every_provider
+@pytest.mark.parametrize("answer", choices("dependency_audit"))
+def test_an_audit_that_cannot_run_is_red_and_fails_the_pipeline_if_it_shall(
+    project, run, provider, answer
+):
+    answers = {"ci_provider": provider, "dependency_audit": answer}
+    done = run(provider, project(**answers), jobs=["audit"])
+
+    assert done.results["audit"] == "failure"
+    assert "Max retries exceeded" in done.logs["audit"], done.logs["audit"]
+    assert done.passed == (answer == "report")
+
+
+@of_every_provider
+def test_the_nightly_run_tests_the_newest_packages_and_enforces_the_audit(
+    project, run, provider
+):
+    tried = project(ci_provider=provider)
+    warm = tried.make("newest")  # uv's cache then has the newest packages, too
+    assert warm.returncode == 0, warm.stdout
+    done = run(provider, tried, workflow="nightly")
+
+    assert done.results == {"audit": "failure", "newest": "success"}, done.logs
+    assert not done.passed
+    assert "The slowest tests" in done.logs["newest"]
+    assert list(done.artifacts.rglob("newest.txt"))
+
+
+@of_every_provider
+def test_main_is_published_once_and_delivered_to_both_environments(
+    run, platform, provider
+):
+    platform = platform(provider)
+    done = run(provider, platform.project, platform, jobs=["deploy-production"])
+
+    wanted = ["lint", "test", "publish", "deploy-staging", "deploy-production"]
+    assert all(done.results[name] == "success" for name in wanted), done.logs
+    for name in Kubernetes.names:
+        assert platform.running(name) == platform.commits[-1]
+    # Both run the very image that was published.
+    (image,) = (platform.folder / "images").iterdir()
+    state = platform.state()
+    for name in Kubernetes.names.values():
+        _, running, _ = state[name]["deployments"]["web"][0]
+        assert running.endswith(f"@sha256:{image.name}")
+    # The key of production reached production, and need not have reached staging.
+    kept = (platform.folder / "kubeconfig").read_text()
+    assert kept.endswith("very-secret: my-project-production")
+    assert "very-secret" not in str(done.logs)
+
+
+@of_every_provider
+def test_a_person_lets_an_environment_go_back(run, platform, provider):
+    platform = platform(provider)
+    first, second = platform.commits
+    platform.run_next("staging", second)
+    how = {"workflow": "rollback-staging"}
+    if provider == "gitlab":
+        how = {"workflow": "rollback", "jobs": ["rollback-staging"]}
+    done = run(provider, platform.project, platform, **how)
+
+    assert done.passed, done.logs
+    assert platform.running("staging") == first
+    assert platform.running("production") == first
+
+
+@of_every_provider
+@pytest.mark.parametrize(("damage", "outcome"), BREAKS.values(), ids=BREAKS)
+def test_what_breaks_a_project_turns_one_job_red(
+    project, run, provider, damage, outcome
+):
+    broken = project(ci_provider=provider)
+    damage(broken)
+    done = run(provider, broken, jobs=["test"])
+
+    gate, reason = outcome
+    if gate == "lint":
+        job, ends = "lint", ("failure", "skipped")
+    else:
+        job, ends = "test", ("success", "failure")
+    assert (done.results["lint"], done.results["test"]) == ends, done.logs
+    assert f": {gate}] Error" in done.logs[job], done.logs[job]
+    assert reason in done.logs[job], done.logs[job]
+    assert not done.passed
+    # The reports of a red test are what one wants to read.
+    assert reports(done) == ({"coverage.xml", "junit.xml"} if gate == "test" else set())
+
+
+@of_every_provider
+@pytest.mark.parametrize(
+    ("service", "name"), [("postgres", "PostgreSQL"), ("redis", "Redis")]
+)
+def test_a_service_that_is_gone_turns_the_job_test_red(
+    project, run, provider, service, name
+):
+    lonely = project(ci_provider=provider, **FULL)
+    lonely.edit("scripts/services.py", "PATIENCE = 60", "PATIENCE = 1")
+    done = run(provider, lonely, without=(service,), jobs=["test"])
+
+    assert (done.results["lint"], done.results["test"]) == ("success", "failure")
+    assert f"{name} at " in done.logs["test"], done.logs["test"]
+    assert "Connection refused" in done.logs["test"], done.logs["test"]
+    assert ": wait] Error" in done.logs["test"], done.logs["test"]
+    assert "check --deploy" not in done.logs["test"], done.logs["test"]
+
+
+@pytest.mark.parametrize(
+    ("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)]
+)
+def test_a_machine_without_namespaces_skips_a_run_but_fails_it_in_a_pipeline(
+    monkeypatch, ci, outcome
+):
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(outcome, match="there is no unshare"):
+        require_sandbox()

@@ -1,0 +1,173 @@
+"""The questions as a person meets them: in a real terminal."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from tests.support.options import QUESTIONS
+from tests.support.project import Project, clean_environment
+
+# pexpect forks a process that pytest-xdist gave threads, and at once runs another program in it.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of forkpty:DeprecationWarning")
+
+ALWAYS_ASKED = [name for name in QUESTIONS if "when" not in QUESTIONS[name]]
+REDIS_QUESTIONS = {"use_celery", "use_channels"}
+ENTER = "\r"
+CLEAR = "\x15"
+
+
+class Terminal:
+    """A command in a terminal, with a person who answers its questions."""
+
+    def __init__(self, *command, cwd, timeout=30, **variables):
+        self.asked = []
+        self.child = pexpect.spawn(
+            command[0],
+            list(command[1:]),
+            cwd=cwd,
+            # No request for the position of the cursor: nobody here would answer it.
+            env=clean_environment(
+                TERM="xterm-256color",
+                PROMPT_TOOLKIT_NO_CPR="1",
+                COPIER_SETTINGS_PATH="/dev/null",
+                **variables,
+            ),
+            dimensions=(40, 160),
+            encoding="utf-8",
+            timeout=timeout,
+        )
+
+    def wait_for_question(self):
+        """Wait for a question not asked before and return its name, or None at the end."""
+        names = [name for name in QUESTIONS if name not in self.asked]
+        helps = [QUESTIONS[name]["help"] for name in names]
+        found = self.child.expect_exact([*helps, pexpect.EOF])
+        if found == len(names):
+            return None
+        self.asked.append(names[found])
+        return names[found]
+
+    def answer(self, **keys):
+        """Type the given keys at the given questions, and Enter at all others, to the end."""
+        while name := self.wait_for_question():
+            self.child.send(keys.get(name, ENTER))
+        self.child.close()
+        assert self.child.exitstatus == 0, self.child.before
+
+
+@pytest.fixture
+def terminal():
+    """Return a function that starts a command in a terminal, which closes with the test."""
+    opened = []
+
+    def terminal(*command, **options):
+        opened.append(Terminal(*command, **options))
+        return opened[-1]
+
+    yield terminal
+    for each in opened:
+        each.child.close(force=True)
+
+
+@pytest.fixture
+def copying(terminal, template, tmp_path):
+    """Return a terminal in which Copier asks its first question."""
+    copy = (sys.executable, "-m", "copier", "copy", str(template), "project")
+    return terminal(*copy, cwd=tmp_path)
+
+
+@pytest.fixture
+def checkout(template, tmp_path):
+    """Return a clean clone of the template, as git gives it to whoever wants to use it."""
+    origin = Project(tmp_path / "origin")
+    shutil.copytree(template, origin.path)
+    origin.commit()
+    done = origin.run("git", "clone", "--quiet", ".", "../slipway")
+    assert done.returncode == 0, done.stdout
+    return Project(tmp_path / "slipway")
+
+
+def path_without(program):
+    """Return PATH without the folders that hold the program."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    kept = [folder for folder in folders if not (Path(folder) / program).exists()]
+    return os.pathsep.join(kept)
+
+
+def test_enter_accepts_every_default(copying, rendered, tmp_path):
+    copying.answer()
+    assert copying.asked == ALWAYS_ASKED
+    project = Project(tmp_path / "project")
+    assert project.files() == rendered().files()
+    # The answers also say which copy of the template they are for.
+    for name in project.files() - {".copier-answers.yml"}:
+        assert project.read(name) == rendered().read(name), name
+
+
+def test_a_refused_slug_says_why_and_can_be_corrected(copying, tmp_path):
+    assert copying.wait_for_question() == "project_name"
+    copying.child.send(CLEAR + "Corner Shop" + ENTER)
+    assert copying.wait_for_question() == "project_slug"
+    copying.child.expect_exact("corner_shop")
+    copying.child.send(CLEAR + "class" + ENTER)
+    copying.child.expect_exact(
+        "class is taken by Python, Django or another tool; choose"
+    )
+    copying.child.send(CLEAR + "shop" + ENTER)
+    copying.answer()
+    project = Project(tmp_path / "project")
+    assert project.toml("pyproject.toml")["project"]["name"] == "shop"
+    assert project.read("README.md").startswith("# Corner Shop\n")
+
+
+def test_yes_to_redis_brings_the_questions_about_redis(copying, tmp_path):
+    copying.answer(use_redis="y", use_celery="y", use_channels="n")
+    assert set(copying.asked) == {*ALWAYS_ASKED, *REDIS_QUESTIONS}
+    assert (tmp_path / "project/config/celery.py").exists()
+    assert not (tmp_path / "project/config/asgi.py").exists()
+
+
+def test_no_to_redis_skips_them(copying):
+    while copying.wait_for_question() != "use_redis":
+        copying.child.send(ENTER)
+    copying.child.send("n")
+    assert copying.wait_for_question() not in REDIS_QUESTIONS
+
+
+@pytest.mark.slow
+def test_make_new_asks_and_renders(terminal, checkout):
+    destination = checkout.path.parent / "my project"
+    command = ("make", "new", f"DEST={destination}")
+    new = terminal(*command, cwd=checkout.path, timeout=120)
+    new.answer(project_name=CLEAR + "Corner Shop" + ENTER)
+    assert new.asked == ALWAYS_ASKED
+    assert Project(destination).read("README.md").startswith("# Corner Shop\n")
+    assert checkout.run("git", "status", "--porcelain").stdout == ""
+
+
+@pytest.mark.slow
+def test_make_new_works_unattended_on_a_machine_without_uv(checkout):
+    done = checkout.make(
+        "new",
+        "DEST=../my-project",
+        "ARGS=--defaults -d use_redis=true -d 'project_name=Corner Shop'",
+        PATH=path_without("uv"),
+    )
+    assert done.returncode == 0, done.stdout
+    assert (checkout / ".tools/bin/uv").exists()
+    project = Project(checkout.path.parent / "my-project")
+    assert project.read("README.md").startswith("# Corner Shop\n")
+    assert (project / "tests/test_cache.py").exists()
+    assert checkout.run("git", "status", "--porcelain").stdout == ""
+
+
+@pytest.mark.slow
+def test_make_new_without_a_destination_asks_for_one(checkout):
+    done = checkout.make("--no-print-directory", "new")
+    assert done.returncode == 2
+    assert done.stdout.startswith("Say where: make new DEST=../my-project\n")
+    assert not (checkout / ".tools").exists()

@@ -1,0 +1,387 @@
+"""The questions of copier.yml: how they are written, what they refuse, and what they derive."""
+
+import keyword
+import re
+import shutil
+import sys
+
+import copier
+import jinja2
+import pytest
+
+from tests.support.options import CONFIGURATION, QUESTIONS, TEMPLATE, choices
+
+KEYS = ["type", "help", "choices", "default", "when", "validator"]
+COMPUTED = {
+    name: question
+    for name, question in CONFIGURATION.items()
+    if not name.startswith("_") and name not in QUESTIONS
+}
+# https://copier.readthedocs.io/en/stable/configuring/#available-settings, without what needs
+# trust: _jinja_extensions, _migrations and _tasks.
+SETTINGS = {
+    "_answers_file",
+    "_envops",
+    "_exclude",
+    "_external_data",
+    "_message_after_copy",
+    "_message_after_update",
+    "_message_before_copy",
+    "_message_before_update",
+    "_min_copier_version",
+    "_preserve_symlinks",
+    "_secret_questions",
+    "_skip_if_exists",
+    "_subdirectory",
+    "_templates_suffix",
+}
+
+LINE = "Use 1 to 200 characters on one line."
+LONGER_LINE = "Use 1 to 500 characters on one line."
+SLUG = "Use a-z, 0-9 and _, a letter first, single _ between words, at most 40, such as my_project."
+TAKEN = "{} is taken by Python, Django or another tool; choose another word."
+EMAIL = "Give an email address, such as developers@example.com."
+APP = "Use a-z, 0-9 and -, a letter first, no - last, 3 to 30 characters, such as shop-{}."
+HOST = "Give https:// and a host name, nothing behind it, such as https://{}."
+SERVER = "Give a host name or an IPv4 address, such as {} or 203.0.113.1{}."
+NUMBER = "Use a number from 0 to 100."
+
+REFUSED = [
+    *(("project_name", text, LINE) for text in ("", " ", "two\nlines", "x" * 201)),
+    *(("author_name", text, LINE) for text in ("", " ", "two\nlines", "x" * 201)),
+    *(
+        ("project_description", text, LONGER_LINE)
+        for text in ("", " ", "two\nlines", "x" * 501)
+    ),
+    *(
+        ("project_slug", text, SLUG)
+        for text in (
+            "",
+            "My_Project",
+            "my project",
+            "my-project",
+            "1st",
+            "_first",
+            "last_",
+            "two__lines",
+            "café",
+            "line\n",
+            "x" * 41,
+            "a'; DROP TABLE",
+        )
+    ),
+    *(
+        ("project_slug", text, TAKEN.format(text))
+        for text in ("class", "match", "json", "django", "users", "celery", "yes")
+    ),
+    *(
+        ("author_email", text, EMAIL)
+        for text in ("", "nobody", "a@b", "a b@example.com", '"a"@example.com')
+    ),
+    ("author_email", "a@example.com\n", EMAIL),
+    *(
+        ("staging_app", text, APP.format("staging"))
+        for text in ("", "ab", "Shop", "1-shop", "shop-", "my_shop", "x" * 31, "shop\n")
+    ),
+    ("production_app", "-shop", APP.format("production")),
+    ("production_app", "my-project-staging", "Give production another name"),
+    *(
+        ("staging_url", text, HOST.format("staging.example.com"))
+        for text in (
+            "",
+            "example.com",
+            "http://example.com",
+            "https://example",
+            "https://example.com/",
+            "https://example.com:8443",
+            "https://me@example.com",
+            "https://-a.example.com",
+            "https://Example.com",
+            "https://example.com\n",
+            "https://" + "x" * 64 + ".com",
+        )
+    ),
+    ("production_url", "https://", HOST.format("example.com")),
+    (
+        "production_url",
+        "https://staging.my-project.example.com",
+        "Give production another address than staging.",
+    ),
+    *(
+        ("staging_server", text, SERVER.format("staging.example.com", 0))
+        for text in (
+            "",
+            "https://example.com",
+            "root@example.com",
+            "example.com:22",
+            "Example.com",
+            "-a.example.com",
+            "a..b",
+            "two words",
+            "example.com\n",
+            "2001:db8::1",
+        )
+    ),
+    ("production_server", "*", SERVER.format("example.com", 1)),
+    ("coverage_threshold", -1, NUMBER),
+    ("coverage_threshold", 101, NUMBER),
+    ("python_version", "3.11", "Invalid choice for 'python_version'"),
+]
+ACCEPTED = [
+    ("project_name", "x" * 200),
+    ("project_name", "Café 🚀"),
+    ("author_name", "O'Reilly & Söns"),
+    ("project_description", "x" * 500),
+    ("project_slug", "x"),
+    ("project_slug", "shop_2_go"),
+    ("project_slug", "a" * 40),
+    ("author_email", "first.last+tag@sub.example.co.uk"),
+    ("staging_app", "abc"),
+    ("staging_app", "a" * 30),
+    ("production_app", "shop--2"),
+    ("staging_url", "https://a.b"),
+    ("production_url", "https://" + "x" * 63 + ".xn--p1ai"),
+    ("staging_server", "203.0.113.10"),
+    ("production_server", "shop-1"),
+    ("coverage_threshold", 0),
+    ("coverage_threshold", 100),
+]
+# So that every question is asked, but for the servers: those are asked instead of the apps.
+DELIVERED = {"deploy_target": "heroku"}
+ON_SERVERS = {"deploy_target": "kamal", "use_docker": True}
+ODD_NAMES = {
+    "My Project": "my_project",
+    "Café 2!": "caf_2",
+    "🚀": "project",
+    "123": "project_123",
+    "2nd Shop": "project_2nd_shop",
+    "class": "class_project",
+    "Django": "django_project",
+    "test": "test_project",
+    "yes": "yes_project",
+    "x" * 200: "x" * 40,
+    "a" * 39 + " b": "a" * 39,
+    "__init__": "init",
+    "{{ 7*7 }}": "project_7_7",
+}
+
+
+@pytest.fixture(scope="module")
+def bare_template(tmp_path_factory):
+    """Return the template without its files, which answers in a moment."""
+    folder = tmp_path_factory.mktemp("bare")
+    shutil.copy2(TEMPLATE / "copier.yml", folder)
+    shutil.copytree(TEMPLATE / "extensions", folder / "extensions")
+    (folder / "template").mkdir()
+    return folder
+
+
+@pytest.fixture
+def ask(bare_template, tmp_path):
+    """Return a function that answers the questions and returns every value."""
+
+    def ask(**answers):
+        worker = copier.run_copy(
+            str(bare_template), tmp_path, answers, defaults=True, quiet=True
+        )
+        return worker.answers.combined
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def names():
+    """Return the variables and macros of extensions/names.jinja."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATE),
+        extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"],
+    )
+    return environment.get_template("extensions/names.jinja").module
+
+
+def sources():
+    """Return the text of every file that can use a computed value."""
+    files = [path for path in (TEMPLATE / "template").rglob("*") if path.is_file()]
+    texts = [path.read_text() for path in files if path.suffix == ".jinja"]
+    return "\n".join([*texts, (TEMPLATE / "copier.yml").read_text()])
+
+
+# How they are written
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_has_its_keys_in_order(name):
+    keys = list(QUESTIONS[name])
+    assert keys == [key for key in KEYS if key in keys]
+    assert {"type", "help", "default"} <= set(keys)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_is_short_and_asks(name):
+    assert "?" in QUESTIONS[name]["help"]
+    assert len(QUESTIONS[name]["help"]) <= 100
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_yes_or_no_question_and_no_other_is_named_use(name):
+    assert name.startswith("use_") == (QUESTIONS[name]["type"] == "bool")
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_restricts_its_answers(name):
+    question = QUESTIONS[name]
+    assert (
+        question["type"] == "bool" or "choices" in question or "validator" in question
+    )
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in QUESTIONS if "choices" in QUESTIONS[name]]
+)
+def test_a_default_is_one_of_the_choices(name):
+    choices = QUESTIONS[name]["choices"]
+    values = choices.values() if isinstance(choices, dict) else choices
+    assert QUESTIONS[name]["default"] in values
+
+
+@pytest.mark.parametrize("target", choices("deploy_target"))
+def test_nobody_is_asked_many_questions(target):
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    conditions = [question.get("when", "True") for question in QUESTIONS.values()]
+    asked = [
+        environment.from_string(text).render(use_redis=True, deploy_target=target)
+        for text in conditions
+    ]
+
+    assert set(asked) <= {"True", "False"}
+    assert asked.count("True") <= 20
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_a_computed_value_has_a_type_and_a_default(name):
+    assert list(COMPUTED[name]) == ["type", "default", "when"]
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_a_computed_value_is_used(name):
+    uses = re.findall(rf"\b{name}\b(?!:)", sources())
+    assert uses
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in CONFIGURATION if name.startswith("_")]
+)
+def test_a_setting_is_known_to_copier_and_needs_no_trust(name):
+    assert name in SETTINGS
+
+
+def test_every_excluded_path_exists():
+    block = "\n".join(CONFIGURATION["_exclude"])
+    paths = re.findall(r"^/(.+)$", block, re.MULTILINE)
+    assert paths
+    root = TEMPLATE / "template"
+    missing = [
+        path
+        for path in paths
+        if not (root / path).exists() and not (root / f"{path}.jinja").exists()
+    ]
+    assert not missing
+
+
+# What they refuse
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "sentence"),
+    [pytest.param(*row, id=f"{row[0]}-{str(row[1])[:20]!r}") for row in REFUSED],
+)
+def test_a_bad_answer_is_refused_in_one_sentence(ask, question, answer, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)) as refusal:
+        ask(**others(question) | {question: answer})
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [pytest.param(*row, id=f"{row[0]}-{str(row[1])[:20]}") for row in ACCEPTED],
+)
+def test_a_good_answer_is_accepted(ask, question, answer):
+    assert ask(**others(question) | {question: answer})[question] == answer
+
+
+def others(question):
+    """Return the answers with which a question is asked."""
+    return ON_SERVERS if question.endswith("_server") else DELIVERED
+
+
+def test_python_keywords_are_reserved(names):
+    assert {*keyword.kwlist, *keyword.softkwlist} - {"_"} <= set(names.reserved)
+
+
+def test_standard_modules_are_reserved(names):
+    public = {name for name in sys.stdlib_module_names if not name.startswith("_")}
+    assert public <= set(names.reserved)
+
+
+def test_modules_of_the_delivered_project_are_reserved(names):
+    root = TEMPLATE / "template"
+    packages = {
+        path.parent.name
+        for folder in (root, root / "apps")
+        for path in folder.glob("*/__init__.py*")
+    }
+    scripts = {path.stem for path in root.glob("*.py")}
+    assert packages | scripts <= set(names.reserved)
+
+
+def test_dependencies_of_the_delivered_project_are_reserved(names):
+    text = (TEMPLATE / "template/pyproject.toml.jinja").read_text()
+    found = re.findall(r'^ *"([a-z][a-z-]+)[\[<=>]', text, re.MULTILINE)
+    assert "celery" in found
+    assert {name.replace("-", "_") for name in found} <= set(names.reserved)
+
+
+# What they derive
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"), [pytest.param(*row, id=row[0][:20]) for row in ODD_NAMES.items()]
+)
+def test_the_default_slug_is_valid_for_any_name(ask, name, slug):
+    assert ask(project_name=name)["project_slug"] == slug
+
+
+@pytest.mark.parametrize(
+    "slug", ["x", "shop_2_go", "a" * 40, "a" * 18 + "_b_" + "c" * 19]
+)
+def test_the_default_names_of_what_is_delivered_are_valid_for_any_slug(ask, slug):
+    answers = ask(project_slug=slug, **DELIVERED)
+
+    assert re.fullmatch("[a-z][a-z0-9-]*[a-z0-9]", answers["staging_app"])
+    assert len(answers["production_app"]) <= 30
+    assert answers["production_url"].endswith(f"{slug.replace('_', '-')}.example.com")
+    assert f"https://{answers['production_server']}" == answers["production_url"]
+
+
+def test_every_reserved_word_gets_another_slug(names):
+    slugs = {str(names.slug(word)) for word in names.reserved}
+    assert not slugs & set(names.reserved)
+    assert max(map(len, slugs)) <= 40
+
+
+def test_an_answer_to_a_skipped_question_leaves_no_trace(rendered):
+    plain = rendered()
+    project = rendered(
+        use_redis=False,
+        use_celery=True,
+        use_channels=True,
+        staging_app="celery",
+        staging_server="celery",
+        production_url="https://celery.example.com",
+    )
+    assert project.files() == plain.files()
+    for name in project.files():
+        assert "celery" not in project.read(name).lower(), name
+        # The answers also say which copy of the template they are for.
+        if name != ".copier-answers.yml":
+            assert project.read(name) == plain.read(name), name

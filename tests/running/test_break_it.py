@@ -1,0 +1,60 @@
+"""Each gate turns red for its own reason, and green again when the reason is gone."""
+
+import pytest
+
+from tests.support.breaks import BREAKS
+from tests.support.options import REDIS_STATES
+from tests.support.project import closed_port
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def project(render_for_module):
+    """A project that the tests of this module break in turn, and mend."""
+    project = render_for_module()
+    project.commit()
+    return project
+
+
+@pytest.fixture
+def redis_project(render):
+    project = render(**REDIS_STATES["redis-celery-channels"])
+    project.commit()
+    return project
+
+
+def red(project, gate, reason, **variables):
+    """Assert that `make ci` fails in the gate and says why; mend; assert that it is green."""
+    done = project.make("ci", **variables)
+    assert done.returncode != 0
+    assert f": {gate}] Error" in done.stdout, done.stdout
+    assert reason in done.stdout, done.stdout
+
+    project.run("git", "stash", "--include-untracked")
+    done = project.make(gate)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("damage", "outcome"), BREAKS.values(), ids=BREAKS)
+def test_a_gate_is_red_until_its_reason_is_gone(project, damage, outcome):
+    damage(project)
+
+    red(project, *outcome)
+
+
+def test_postgresql_gone(project):
+    port = closed_port()
+
+    red(
+        *(project, "migrate", "Connection refused"),
+        POSTGRES_HOST="127.0.0.1",
+        POSTGRES_PORT=str(port),
+    )
+
+
+def test_redis_gone(redis_project):
+    red(
+        *(redis_project, "test", "test_ready_names_the_release_and_each_check"),
+        REDIS_URL=f"redis://127.0.0.1:{closed_port()}/0",
+    )

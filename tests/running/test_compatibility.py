@@ -1,0 +1,294 @@
+"""`make migrate` warns of each migration that the running release does not survive."""
+
+import re
+
+import pytest
+
+from tests.support.options import choices
+
+pytestmark = pytest.mark.slow
+MIGRATION = """\
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    {attribute}
+    dependencies = [("users", "{before}")]
+    operations = [{operations}]
+"""
+BEGIN = """
+migrations.CreateModel(
+    "Book",
+    [
+        ("id", models.BigAutoField(primary_key=True)),
+        ("title", models.CharField(max_length=50)),
+        ("blurb", models.CharField(max_length=50, null=True)),
+        ("price", models.DecimalField(max_digits=5, decimal_places=2)),
+        ("pages", models.IntegerField(null=True)),
+        ("shelf", models.IntegerField(db_default=1)),
+        ("isbn", models.IntegerField(db_index=True)),
+        ("author", models.TextField(null=True)),
+    ],
+),
+migrations.CreateModel("Shop", [("id", models.BigAutoField(primary_key=True))]),
+migrations.CreateModel("Club", [("id", models.BigAutoField(primary_key=True))])
+"""
+HARMLESS = {
+    "create": BEGIN,
+    "create_with_rules": """
+migrations.CreateModel(
+    "Author",
+    [
+        ("id", models.BigAutoField(primary_key=True)),
+        ("name", models.CharField(max_length=9, unique=True)),
+        ("born", models.PositiveIntegerField(db_index=True)),
+    ],
+    options={
+        "constraints": [
+            models.CheckConstraint(condition=models.Value(True), name="true"),
+        ],
+        "indexes": [models.Index(models.F("born") + 1, name="next")],
+    },
+)""",
+    "add_nullable": """
+migrations.AddField("Book", "sold", models.IntegerField(null=True, default=1))""",
+    "add_with_db_default": """
+migrations.AddField("Book", "stock", models.PositiveIntegerField(db_default=1))""",
+    "add_foreign_key": """
+migrations.AddField("Book", "shop", models.ForeignKey("Shop", models.CASCADE, null=True))
+""",
+    "add_many_to_many": """
+migrations.AddField("Shop", "books", models.ManyToManyField("Book", related_name="+"))""",
+    "lengthen": """
+migrations.AlterField("Book", "title", models.CharField(max_length=90))""",
+    "lengthen_without_end": """
+migrations.AlterField("Book", "title", models.TextField())""",
+    "lengthen_a_number": """
+migrations.AlterField("Book", "price", models.DecimalField(max_digits=9, decimal_places=2))
+""",
+    "allow_null": """
+migrations.AlterField("Book", "title", models.TextField(null=True))""",
+    "say_what_the_database_need_not_know": """
+migrations.AlterField("Book", "title", models.TextField(null=True, help_text="?"))""",
+    "rename_but_for_the_column": """
+migrations.RenameField("Book", "pages", "length"),
+migrations.AlterField("Book", "length", models.IntegerField(null=True, db_column="pages"))
+""",
+    "add_what_fills_itself": """
+migrations.RunSQL("ALTER TABLE users_book ADD place int GENERATED ALWAYS AS IDENTITY"),
+migrations.RunSQL("ALTER TABLE users_book ADD half int GENERATED ALWAYS AS (pages / 2) STORED")
+""",
+    "rename_index": """
+migrations.RenameIndex("Author", new_name="next_year", old_name="next")""",
+    "remove_rule": """
+migrations.RemoveConstraint("Author", "true")""",
+    "take_out_of_the_model_alone": """
+migrations.SeparateDatabaseAndState(
+    state_operations=[migrations.RemoveField("Book", "blurb")]
+)""",
+}
+# What a migration does, and how its warnings begin.
+HARMFUL = {
+    "add_with_default": (
+        """
+migrations.AddField("Book", "rank", models.IntegerField(default=1)),
+migrations.AddField("Book", "year", models.IntegerField(db_default=1))""",
+        ["users_book.rank needs a value, but"],
+    ),
+    "drop_db_default": (
+        """
+migrations.AlterField("Book", "shelf", models.IntegerField())""",
+        ["users_book.shelf needs a value, but"],
+    ),
+    "refuse_null": (
+        """
+migrations.AlterField("Book", "sold", models.IntegerField(db_default=0))""",
+        ["users_book.sold refuses null, but"],
+    ),
+    "shorten": (
+        """
+migrations.AlterField("Book", "author", models.CharField(max_length=9, null=True))""",
+        ["users_book.author turns from text into character varying(9), but"],
+    ),
+    "shorten_more": (
+        """
+migrations.AlterField("Book", "author", models.CharField(max_length=8, null=True))""",
+        ["users_book.author turns from character varying(9) into character varying(8)"],
+    ),
+    "round": (
+        """
+migrations.AlterField("Book", "price", models.DecimalField(max_digits=9, decimal_places=1))
+""",
+        ["users_book.price turns from numeric(9,2) into numeric(9,1), but"],
+    ),
+    "turn_into_text": (
+        """
+migrations.AlterField("Book", "isbn", models.TextField())""",
+        ["users_book.isbn turns from integer into text, but"],
+    ),
+    "index": (
+        """
+migrations.AddIndex("Book", models.Index(fields=["title"], name="by_title"))""",
+        ["Nobody can write to users_book while by_title is built"],
+    ),
+    "refuse_twins": (
+        """
+migrations.AddConstraint("Book", models.UniqueConstraint(fields=["title"], name="one"))""",
+        ["one refuses rows of users_book that"],
+    ),
+    "refuse_twins_by_index": (
+        """
+migrations.AddConstraint(
+    "Book", models.UniqueConstraint(models.F("price") + 1, name="one_price")
+)""",
+        ["one_price refuses rows of users_book that"],
+    ),
+    "refuse_numbers": (
+        """
+migrations.AddConstraint(
+    "Book", models.CheckConstraint(condition=models.Q(price__gt=0), name="dear")
+)""",
+        ["dear refuses rows of users_book that"],
+    ),
+    "drop_column": (
+        """
+migrations.RemoveField("Book", "stock")""",
+        ["users_book.stock is gone, but"],
+    ),
+    "drop_column_by_sql": (
+        """
+migrations.RunSQL("alter table users_book\\n drop blurb")""",
+        ["users_book.blurb is gone, but"],
+    ),
+    "drop_column_by_python": (
+        """
+migrations.RunPython(
+    lambda apps, editor: editor.execute("ALTER TABLE users_book DROP author")
+)""",
+        ["users_book.author is gone, but"],
+    ),
+    "rename_column": (
+        """
+migrations.RenameField("Book", "isbn", "number")""",
+        ["users_book.isbn is gone, but", "users_book.number needs a value, but"],
+    ),
+    "rename_table": (
+        """
+migrations.AlterModelTable("Club", "clubs")""",
+        ["users_club is gone, but"],
+    ),
+    "drop_table": (
+        """
+migrations.DeleteModel("Club")""",
+        ["clubs is gone, but"],
+    ),
+    "drop_many_to_many": (
+        """
+migrations.RemoveField("Shop", "books")""",
+        ["users_shop_books is gone, but"],
+    ),
+}
+CONCURRENTLY = """
+AddIndexConcurrently("Book", models.Index(fields=["price"], name="by_price"))"""
+EXPECTED = {name: [] for name in (*HARMLESS, "concurrently", "accepted")}
+EXPECTED |= {name: beginnings for name, (_, beginnings) in HARMFUL.items()}
+
+
+def add_migration(project, name, operations, attribute=""):
+    """Add a migration after the last one of the app users."""
+    folder = project / "apps/users/migrations"
+    before = sorted(path.stem for path in folder.glob("0*.py"))[-1]
+    path = folder / f"{int(before[:4]) + 1:04}_{name}.py"
+    path.write_text(
+        MIGRATION.format(attribute=attribute, before=before, operations=operations)
+    )
+    return path
+
+
+def warnings(output):
+    """Return the warnings, each with its file, in the order of the log."""
+    return re.findall(r"^(\S+)\.py: (.+)$", output, re.MULTILINE)
+
+
+@pytest.fixture(scope="module", params=choices("django_version"))
+def migrated(request, render_for_module):
+    """Return the output of `make migrate` in a project with all those migrations."""
+    project = render_for_module(django_version=request.param)
+    for name, operations in HARMLESS.items():
+        add_migration(project, name, operations)
+    add_migration(project, "concurrently", CONCURRENTLY, "atomic = False")
+    for name, (operations, _) in HARMFUL.items():
+        add_migration(project, name, operations)
+    add_migration(
+        project, "accepted", 'migrations.DeleteModel("Author")', 'accepted = "Unused."'
+    )
+    done = project.make("migrate")
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize(("name", "beginnings"), EXPECTED.items(), ids=EXPECTED)
+def test_a_migration_is_warned_of_if_it_breaks_the_running_release(
+    migrated, name, beginnings
+):
+    path = re.compile(rf"apps/users/migrations/\d+_{name}")
+    said = [text for file, text in warnings(migrated) if path.fullmatch(file)]
+
+    assert len(said) == len(beginnings), said
+    for text, beginning in zip(said, reversed(beginnings), strict=True):
+        assert text.startswith(beginning)
+        assert re.search(r": [a-z].*\.$", text), "It does not say what to do."
+
+
+def test_the_newest_migration_comes_first_and_the_page_that_explains_last(migrated):
+    files = [file for file, _ in warnings(migrated)]
+
+    assert files == sorted(files, reverse=True)
+    last = [line for line in migrated.splitlines() if line.startswith("docs/")]
+    assert last == [
+        "docs/migrations.md says what to do, and how to accept what is harmless."
+    ]
+
+
+def test_no_migration_of_a_package_is_warned_of(migrated):
+    assert "Applying contenttypes.0002_remove_content_type_name... OK" in migrated
+    assert {file.split("/")[0] for file, _ in warnings(migrated)} == {"apps"}
+
+
+def test_a_warning_stands_in_a_pull_request_on_github(render):
+    project = render(ci_provider="github")
+    path = add_migration(
+        project, "drop", 'migrations.RemoveField("User", "first_name")'
+    ).relative_to(project.path)
+
+    done = project.make("migrate", GITHUB_ACTIONS="true")
+
+    assert done.returncode == 0, done.stdout
+    text = "users_user.first_name is gone, but"
+    assert f"\n::warning file={path}::{path}: {text}" in done.stdout
+
+
+@pytest.mark.parametrize("damage", ["FROM pg_index", "FROM pg_attribute JOIN"])
+def test_what_cannot_look_at_the_tables_is_red(render, damage):
+    project = render()
+    project.edit("scripts/compatibility.py", damage, damage.replace("pg", "no"))
+
+    done = project.make("migrate")
+
+    assert done.returncode != 0
+    assert "does not exist" in done.stdout
+
+
+def test_what_does_not_hear_of_migrations_is_red(render):
+    project = render()
+    project.edit(
+        "scripts/fresh_migrate.py",
+        'patch.object(Command, "migration_progress_callback"',
+        'patch.object(Command, "migration_callback"',
+    )
+
+    done = project.make("migrate")
+
+    assert done.returncode != 0
+    assert "does not have the attribute" in done.stdout

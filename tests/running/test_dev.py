@@ -1,0 +1,178 @@
+"""`make dev` serves the project, and its data survive."""
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pexpect
+import pytest
+
+from tests.support.options import REDIS_STATES
+from tests.support.project import clean_environment
+
+pytestmark = pytest.mark.slow
+
+
+@contextlib.contextmanager
+def serving(project):
+    """Run `make dev` on a free port until the block ends; yield a function that asks it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        ["make", "dev", f"PORT={port}"],
+        cwd=project.path,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+    def ask(path, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(OSError):
+                ask("/healthz")
+                break
+            assert process.poll() is None, "make dev ended"
+            assert time.monotonic() < deadline, "make dev does not answer"
+            time.sleep(0.2)
+        yield ask
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(20)
+
+
+@pytest.fixture(scope="module", params=["none", "redis-celery-channels"])
+def project(render_for_module, request):
+    project = render_for_module(**REDIS_STATES[request.param])
+    done = project.make("setup")
+    assert done.returncode == 0, done.stdout
+    return project
+
+
+def test_make_dev_serves_health_the_admin_and_its_static_files(project):
+    with serving(project) as ask:
+        assert ask("/healthz") == (200, "ok")
+        status, body = ask("/readyz")
+        assert status == 200, body
+        assert set(json.loads(body)["checks"].values()) == {"ok"}
+        status, page = ask("/admin/login/")
+        assert status == 200
+        style = re.search(r'href="(/static/admin/css/base[^"]*)"', page).group(1)
+        status, css = ask(style)
+        assert status == 200
+        assert "body" in css
+
+
+def test_data_survive_a_restart_of_the_servers(project):
+    create = "ARGS=shell -c \"User.objects.create(username='ann')\""
+    count = (
+        "ARGS=shell -c \"print('found', User.objects.filter(username='ann').count())\""
+    )
+    with serving(project):
+        done = project.make("manage", create)
+        assert done.returncode == 0, done.stdout
+    project.make("services-stop")
+
+    assert "found 1" in project.make("manage", count).stdout
+
+
+def test_createsuperuser_asks_in_the_terminal(project):
+    project.make("manage", "ARGS=migrate")
+    terminal = pexpect.spawn(
+        *("make", ["manage", "ARGS=createsuperuser"]),
+        cwd=project.path,
+        env=clean_environment(),
+        encoding="utf-8",
+        timeout=30,
+    )
+    for question, answer in (
+        ("Username", "root"),
+        ("Email", "root@example.com"),
+        ("Password:", "correct horse battery"),
+        ("again", "correct horse battery"),
+    ):
+        terminal.expect(question)
+        terminal.sendline(answer)
+    terminal.expect("Superuser created successfully")
+    terminal.expect(pexpect.EOF)
+
+
+def test_make_dev_speaks_websocket(render):
+    project = render(**REDIS_STATES["redis-channels"])
+    with serving(project) as ask:
+        status, _ = ask(
+            "/ws/notifications/",
+            **{
+                "Connection": "Upgrade",
+                "Upgrade": "websocket",
+                "Sec-WebSocket-Version": "13",
+                "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+                "Origin": "http://127.0.0.1",
+            },
+        )
+
+    # The consumer, not the URL resolver, refuses a stranger.
+    assert status == 403
+
+
+def test_a_server_that_hangs_is_reported_in_time(render):
+    project = render(**REDIS_STATES["redis-celery"])
+    project.make("setup")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        begin = time.monotonic()
+        done = project.make(
+            *("manage", "ARGS=healthcheck"), REDIS_URL=url, CELERY_BROKER_URL=url
+        )
+
+    assert time.monotonic() - begin < 15
+    assert "cache: failed: no answer in 3 s" in done.stdout
+    assert "broker: failed" in done.stdout
+    assert "database: ok" in done.stdout
+    assert done.returncode != 0
+
+
+def test_a_worker_runs_tasks(render):
+    project = render(**REDIS_STATES["redis-celery"])
+    project.make("setup")
+    worker = subprocess.Popen(
+        ["make", "worker"],
+        cwd=project.path,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    task = (
+        "from apps.users.tasks import delete_expired_sessions as task;"
+        "print('deleted', task.delay().get(timeout=30))"
+    )
+    try:
+        project.make("manage", "ARGS=migrate")
+        done = project.make("manage", f'ARGS=shell -c "{task}"')
+    finally:
+        os.killpg(worker.pid, signal.SIGTERM)
+        worker.wait(20)
+
+    assert "deleted 0" in done.stdout
+
+
+def test_help_lists_every_target(render):
+    project = render(**REDIS_STATES["redis-celery-channels"])
+    targets = re.findall(r"^\.PHONY: (\w\S*)", project.read("Makefile"), re.MULTILINE)
+
+    shown = [line.split()[0] for line in project.make("help").stdout.splitlines()]
+
+    assert shown == targets

@@ -1,0 +1,183 @@
+"""What a delivered Makefile does on a machine that lacks something."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.project import Project, clean_environment
+
+pytestmark = pytest.mark.slow
+
+# All that `make ci` needs of a machine, but for Python and uv.
+TOOLS = ["awk", "bash", "cat", "dirname", "env", "ln", "make", "mkdir", "realpath"]
+TOOLS += ["rm", "sh", "touch"]
+NOBODY = 65534
+
+
+@pytest.fixture
+def tools(tmp_path):
+    """Return a folder with the basic tools, to be the whole PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in TOOLS:
+        (folder / name).symlink_to(shutil.which(name))
+    return folder
+
+
+@pytest.fixture
+def without_python(tools, tmp_path):
+    """Return the environment of a machine that has uv, but no Python for it."""
+    (tools / "uv").symlink_to(shutil.which("uv"))
+    return {"PATH": str(tools), "UV_PYTHON_INSTALL_DIR": str(tmp_path / "pythons")}
+
+
+def without_tests(project):
+    """Replace the delivered tests by a short one."""
+    shutil.rmtree(project / "tests")
+    (project / "tests").mkdir()
+    (project / "tests/test_truth.py").write_text("def test_truth():\n    assert True\n")
+    return project
+
+
+def sentence(done):
+    """Return the last line that is not make's own, of a make that failed."""
+    assert done.returncode == 2, done.stdout
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("make")]
+    return lines[-1]
+
+
+def test_make_ci_needs_python_and_a_network_but_neither_uv_nor_git(render, tools):
+    project = without_tests(render(coverage_threshold=0))
+    (tools / "python3").symlink_to(Path(sys.executable).resolve())
+    done = project.make("ci", PATH=str(tools))
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
+    assert (project / ".tools/bin/uv").exists()
+
+
+def test_a_machine_with_neither_uv_nor_python_is_told_so(render, tools):
+    done = render().make("ci", PATH=str(tools))
+    assert "Install uv, or Python 3 with its venv module" in sentence(done)
+
+
+def test_a_python_without_venv_is_told_so(render, tools):
+    (tools / "python3").write_text("#!/bin/sh\necho 'No module named venv'\nexit 1\n")
+    (tools / "python3").chmod(0o755)
+    done = render().make("setup", PATH=str(tools))
+    assert "Install uv, or Python 3 with its venv module" in sentence(done)
+
+
+def test_a_uv_that_cannot_be_downloaded_is_told_and_not_taken_for_one(render, tools):
+    project = render()
+    (tools / "python3").symlink_to(Path(sys.executable).resolve())
+    no_network = {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_FIND_LINKS": "",
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+        "PIP_RETRIES": "0",
+    }
+    done = project.make("setup", PATH=str(tools), **no_network)
+    assert sentence(done).startswith("Install uv, or connect to the network")
+    assert not (project / ".tools/bin/uv").exists()
+
+
+@pytest.mark.parametrize(
+    "reason", [{"UV_PYTHON_DOWNLOADS": "never"}, {"UV_OFFLINE": "1"}], ids=str
+)
+def test_a_missing_python_is_named(render, without_python, reason):
+    project = render(python_version="3.12")
+    done = project.make("ci", **without_python, **reason)
+    assert sentence(done) == "Install Python 3.12, then run make again."
+    assert not (project / ".venv/installed").exists()
+
+
+def test_a_setup_without_network_is_told_and_the_next_one_works(render, tmp_path):
+    project = render()
+    done = project.make("setup", UV_OFFLINE="1", UV_CACHE_DIR=str(tmp_path / "cache"))
+    assert sentence(done).startswith("Connect to the network")
+    assert not (project / ".venv/installed").exists()
+    other = tmp_path / "other"
+    subprocess.run(["uv", "venv", "--quiet", other], check=True)
+    # Settings for other environments do not mislead, and do not harm those.
+    misleading = {
+        "VIRTUAL_ENV": str(other),
+        "UV_PYTHON": "3.8",
+        "UV_SYSTEM_PYTHON": "1",
+    }
+    done = project.make("lint", **misleading)
+    assert done.returncode == 0, done.stdout
+    assert not list(other.glob("lib/*/site-packages/django"))
+
+
+def test_a_killed_setup_is_begun_anew(render):
+    project = render()
+    setup = subprocess.Popen(
+        ["make", "setup"],
+        cwd=project.path,
+        env=clean_environment(),
+        start_new_session=True,
+    )
+    packages = project / ".venv/lib"
+    deadline = time.monotonic() + 60
+    while not list(packages.glob("*/site-packages/django*")):
+        assert time.monotonic() < deadline
+        assert setup.poll() is None
+    os.killpg(setup.pid, signal.SIGKILL)
+    setup.wait()
+    assert not (project / ".venv/installed").exists()
+    done = project.make("lint")
+    assert done.returncode == 0, done.stdout
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(render, without_python):
+    project = render(python_version="3.12")
+    (project / ".venv/bin").mkdir(parents=True)
+    (project / ".venv/bin/python").symlink_to("/nonexistent/python")
+    (project / ".venv/installed").touch()
+    # Here it cannot be made, which shows that it is tried.
+    done = project.make("lint", UV_OFFLINE="1", **without_python)
+    assert sentence(done) == "Install Python 3.12, then run make again."
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("setpriv"),
+    reason="only root, and on Linux, becomes another user",
+)
+def test_an_ordinary_user_with_a_read_only_home_directory_runs_make_ci(
+    render, tmp_path
+):
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    minor = sys.version_info.minor
+    rendered = without_tests(render(coverage_threshold=0, python_version=f"3.{minor}"))
+    # Not below the folder of this test, nor with root's Python: both may be private.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        python = shutil.copytree(
+            sys.base_prefix,
+            Path(folder, "python"),
+            symlinks=True,
+            ignore=shutil.ignore_patterns("site-packages", "test"),
+        )
+        shutil.copy2(shutil.which("uv"), python / "bin/uv")
+        project = Project(shutil.copytree(rendered.path, Path(folder, "project")))
+        for path in [project.path, *project.path.rglob("*")]:
+            os.chown(path, NOBODY, NOBODY)
+        user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        machine = {
+            "HOME": str(home),
+            "LD_LIBRARY_PATH": str(python / "lib"),
+            "PATH": os.pathsep.join([str(python / "bin"), os.defpath]),
+        }
+        done = project.run(*user, "make", "ci", **machine)
+        assert done.returncode == 0, done.stdout
+        project.run(*user, "make", "services-stop", **machine)
+    assert "1 passed" in done.stdout
+    assert not list(home.iterdir())

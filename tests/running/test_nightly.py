@@ -1,0 +1,281 @@
+"""Waiting for servers, the newest versions, and advice: what no change needs at once."""
+
+import shutil
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.options import REDIS_STATES
+from tests.support.project import closed_port
+
+FULL = REDIS_STATES["redis-celery-channels"]
+PASSWORD = "kept-to-itself"
+TEST = "def test_truth():\n    assert True\n"
+
+
+def give_one_test(project):
+    """Replace the delivered tests by a short one."""
+    shutil.rmtree(project / "tests")
+    (project / "tests").mkdir()
+    (project / "tests/test_truth.py").write_text(TEST)
+    return project
+
+
+# make wait
+
+
+@pytest.fixture(scope="module")
+def project(render_for_module):
+    """A project with every server, installed, whose PostgreSQL asks strangers for a password."""
+    project = render_for_module(**FULL)
+    done = project.make("wait")  # Nothing is named: the embedded servers answer.
+    assert done.returncode == 0, done.stdout
+    project.make("services-stop")
+    rules = project / ".services/postgres/pg_hba.conf"
+    rules.write_text(f"local all stranger scram-sha-256\n{rules.read_text()}")
+    return project
+
+
+@pytest.fixture(scope="module")
+def servers(project):
+    with project.services() as variables:
+        yield variables
+
+
+def wait(project, seconds, **variables):
+    """Run `make wait`; return its exit code, its sentences, and how long it took."""
+    begin = time.monotonic()
+    done = project.make("wait", f"ARGS={seconds}", **variables)
+    lines = [line for line in done.stdout.splitlines() if "scripts/wait.py" not in line]
+    said = [line for line in lines if not line.startswith("make")]
+    assert PASSWORD not in done.stdout
+    return done.returncode, said, time.monotonic() - begin
+
+
+def address(variable, port):
+    """Return the variables that name a server with a password on this port."""
+    if variable == "POSTGRES_HOST":
+        return {
+            "POSTGRES_HOST": "127.0.0.1",
+            "POSTGRES_PORT": str(port),
+            "POSTGRES_PASSWORD": PASSWORD,
+        }
+    scheme = "postgres" if variable == "DATABASE_URL" else "redis"
+    return {variable: f"{scheme}://someone:{PASSWORD}@127.0.0.1:{port}/0"}
+
+
+NAMES = {
+    "POSTGRES_HOST": "PostgreSQL at 127.0.0.1:{}",
+    "DATABASE_URL": "PostgreSQL at 127.0.0.1:{}",
+    "REDIS_URL": "Redis at 127.0.0.1:{} (REDIS_URL)",
+    "CELERY_BROKER_URL": "Redis at 127.0.0.1:{} (CELERY_BROKER_URL)",
+    "CELERY_RESULT_BACKEND": "Redis at 127.0.0.1:{} (CELERY_RESULT_BACKEND)",
+    "CHANNEL_LAYER_URL": "Redis at 127.0.0.1:{} (CHANNEL_LAYER_URL)",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variable", NAMES)
+def test_a_missing_server_is_named(project, servers, variable):
+    port = closed_port()
+
+    code, said, seconds = wait(project, 1, **servers | address(variable, port))
+
+    assert code == 2
+    assert len(said) == 1
+    assert said[0].startswith(f"{NAMES[variable].format(port)} gave no connection in ")
+    assert said[0].partition(" s: ")[2].rstrip(".").endswith("Connection refused")
+    assert seconds < 5
+
+
+@pytest.mark.slow
+def test_servers_that_say_nothing_are_not_waited_for_one_after_the_other(project):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        named = {}
+        for variable in NAMES.keys() - {"DATABASE_URL"}:
+            named |= address(variable, port)
+        code, said, seconds = wait(project, 1, **named)
+
+    assert code == 2
+    assert {line.partition(" gave ")[0] for line in said} == {
+        name.format(port) for name in NAMES.values()
+    }
+    assert seconds < 8
+
+
+@pytest.mark.slow
+def test_the_database_of_the_settings_need_not_exist_yet(project, servers):
+    code, said, _ = wait(project, 1, **servers | {"POSTGRES_DB": "not_yet"})
+
+    assert code == 0, said
+
+
+@pytest.mark.slow
+def test_a_server_that_comes_late_is_waited_for_and_no_longer(
+    project, servers, tmp_path
+):
+    late = tmp_path / "late"
+    sockets = servers["POSTGRES_HOST"]
+    named = {name: value.replace(sockets, str(late)) for name, value in servers.items()}
+    begin = time.monotonic()
+    timer = threading.Timer(3, late.symlink_to, [sockets])
+    timer.start()
+
+    code, said, _ = wait(project, 60, **named)
+
+    assert code == 0, said
+    assert 3 < time.monotonic() - begin < 6
+
+
+@pytest.mark.slow
+def test_a_refused_password_is_told_at_once(project, servers):
+    stranger = {"POSTGRES_USER": "stranger", "POSTGRES_PASSWORD": PASSWORD}
+    code, said, seconds = wait(project, 60, **servers | stranger)
+    assert code == 2
+    assert said[0].endswith('password authentication failed for user "stranger"')
+    assert seconds < 5
+
+    url = servers["REDIS_URL"].replace("unix://", f"unix://stranger:{PASSWORD}@")
+    code, said, seconds = wait(project, 60, **servers | {"REDIS_URL": url})
+    assert code == 2
+    assert "(REDIS_URL)" in said[0]
+    assert "invalid username-password pair" in said[0]
+    assert seconds < 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL"])
+def test_a_password_that_is_not_encoded_is_not_printed(project, servers, variable):
+    # Up to the slash, this would be a port.
+    url = address(variable, 1)[variable].replace(PASSWORD, f"{PASSWORD}/more")
+
+    code, said, _ = wait(project, 1, **servers | {variable: url})
+
+    assert code == 2
+    assert len(said) == 1
+    assert variable in said[0]
+
+
+# make newest
+
+
+@pytest.fixture(scope="module")
+def outdated(render_for_module):
+    """A project whose pins are the newest but for sqlparse, which is older."""
+    project = give_one_test(render_for_module(coverage_threshold=0))
+    done = project.make("lock", "ARGS=--upgrade --upgrade-package sqlparse==0.5.3")
+    assert "sqlparse==0.5.3" in project.read("requirements-dev.txt"), done.stdout
+    # As a night before sqlparse was renewed left them.
+    (project / ".cache/newest").mkdir(parents=True)
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        shutil.copy(project / name, project / ".cache/newest")
+    project.commit()
+    return project
+
+
+@pytest.mark.slow
+def test_newest_runs_the_gates_with_newer_versions_and_changes_no_tracked_file(
+    outdated,
+):
+    done = outdated.make("newest")
+
+    assert done.returncode == 0, done.stdout
+    assert outdated.run("git", "status", "--porcelain").stdout == ""
+    (newer,) = [line for line in done.stdout.splitlines() if " -> " in line]
+    assert newer.startswith("  sqlparse 0.5.3 -> ")
+    assert newer in outdated.read("reports/newest.txt")
+    assert done.stdout.index(newer) < done.stdout.index("ruff check")
+    version = newer.split()[-1]
+    installed = (outdated / ".cache/newest/.venv").glob(
+        "lib/*/site-packages/sqlparse-*"
+    )
+    assert [path.name for path in installed] == [f"sqlparse-{version}.dist-info"]
+    # It shares neither the environment nor the servers of the developer.
+    assert not (outdated / ".venv").exists()
+    assert not (outdated / ".services").exists()
+    outdated.run(".cache/newest/.venv/bin/python", "scripts/services.py", "stop")
+
+
+@pytest.mark.slow
+def test_newest_that_is_red_blames_the_versions_and_lists_them(outdated):
+    test = outdated / "tests/test_version.py"
+    test.write_text(
+        "from importlib.metadata import version\n\n\n"
+        "def test_version():\n"
+        '    assert version("sqlparse") == "0.5.3"\n'
+    )
+    red, green = outdated.make("newest"), outdated.make("ci")
+    test.unlink()
+    outdated.run(".cache/newest/.venv/bin/python", "scripts/services.py", "stop")
+
+    assert green.returncode == 0, green.stdout
+    assert red.returncode == 2
+    lines = [line for line in red.stdout.splitlines() if not line.startswith("make[")]
+    assert ": test] Error" in red.stdout
+    assert lines[-4] == "Newer than the pinned versions:"
+    assert lines[-3].startswith("  sqlparse 0.5.3 -> ")
+    assert lines[-2].startswith("make ci is red with these versions, the newest")
+
+
+# make advice
+
+
+def advise(project):
+    done = project.run(sys.executable, "scripts/advice.py")
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture
+def report(render):
+    """Return a project with a test report whose n-th test takes n seconds."""
+    project = render()
+    (project / "reports").mkdir()
+    cases = "".join(
+        f'<testcase classname="tests.test_it" name="test_{n}" time="{n}.0" />'
+        for n in range(1, 13)
+    )
+    (project / "reports/junit.xml").write_text(f"<testsuites>{cases}</testsuites>")
+    return project
+
+
+@pytest.mark.parametrize(("number", "advised"), [(30, False), (31, True)])
+def test_advice_names_an_app_with_more_than_30_migrations(report, number, advised):
+    for n in range(2, number + 1):
+        (report / f"apps/users/migrations/{n:04}_step.py").touch()
+
+    said = advise(report)
+
+    command = f'make manage ARGS="squashmigrations users {number:04}_step"'
+    assert (command in said) is advised
+    assert (f"users has {number} migrations" in said) is advised
+
+
+def test_advice_names_the_ten_slowest_tests(report):
+    named = [line.split()[-1] for line in advise(report).splitlines()[1:]]
+
+    assert named == [f"tests.test_it.test_{n}" for n in range(12, 2, -1)]
+
+
+@pytest.mark.parametrize("text", [None, "", "<testsuites><testcase"], ids=repr)
+def test_advice_without_a_test_report_asks_for_one(report, text):
+    path = Path(report / "reports/junit.xml")
+    path.unlink() if text is None else path.write_text(text)
+
+    assert advise(report) == "Run make test first to see the slowest tests.\n"
+
+
+@pytest.mark.slow
+def test_make_advice_reads_what_make_test_wrote(render):
+    project = give_one_test(render(coverage_threshold=0))
+    project.make("test")
+
+    done = project.make("advice")
+
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1].endswith(" s  tests.test_truth.test_truth")

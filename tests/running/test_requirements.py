@@ -1,0 +1,57 @@
+"""The delivered lock files are what the delivered pyproject.toml compiles to."""
+
+import fcntl
+import shutil
+import sys
+
+import pytest
+
+from tests.maintenance.lock import COMBINATIONS
+from tests.support.options import REDIS_STATES, combinations
+from tests.support.project import Project
+
+pytestmark = pytest.mark.slow
+FULL = REDIS_STATES["redis-celery-channels"]
+NAMES = ("requirements.txt", "requirements-dev.txt")
+
+
+@pytest.fixture(scope="session")
+def known_packages(rendered, shared_folder):
+    """Let uv look up every package once: asking the index each time takes minutes."""
+    done = shared_folder / "packages-are-known"
+    with (shared_folder / "packages.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # A package tells each Python what it needs: some have a file for each.
+        for name, versions in combinations("django_version", "python_version").items():
+            if not done.exists():
+                lock_again(rendered(**FULL, **versions), shared_folder / name)
+        done.touch()
+
+
+def lock_again(delivered, folder, **variables):
+    """Return a copy of a project in which `make lock` has run."""
+    project = Project(shutil.copytree(delivered.path, folder))
+    done = project.make("lock", **variables)
+    assert done.returncode == 0, done.stdout
+    return project
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS.values(), ids=COMBINATIONS.keys())
+def test_locking_again_changes_nothing(rendered, known_packages, tmp_path, answers):
+    delivered = rendered(**answers)
+
+    project = lock_again(delivered, tmp_path / "project", UV_OFFLINE="1")
+
+    for name in NAMES:
+        assert project.read(name) == delivered.read(name)
+
+
+def test_plain_pip_installs_the_lock_file(rendered, tmp_path):
+    project = rendered(**FULL)
+    project.run(sys.executable, "-m", "venv", f"{tmp_path}/venv")
+
+    done = project.run(
+        f"{tmp_path}/venv/bin/pip", "install", "--require-hashes", "-r", NAMES[0]
+    )
+
+    assert done.returncode == 0, done.stdout

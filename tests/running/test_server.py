@@ -1,0 +1,102 @@
+"""The web server and the worker run in production as the README says, and end in peace."""
+
+import json
+import signal
+import threading
+import time
+
+import pytest
+
+from tests.support.options import REDIS_STATES
+from tests.support.processes import (
+    GUNICORN,
+    SECURE,
+    add_slow_page,
+    ask,
+    production,
+    running,
+)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", params=["none", "redis-celery-channels"])
+def project(render_for_module, request):
+    project = render_for_module(**REDIS_STATES[request.param])
+    add_slow_page(project)
+    done = project.make("setup")
+    assert done.returncode == 0, done.stdout
+    return project
+
+
+@pytest.fixture(scope="module")
+def environment(project):
+    """Yield the variables of production, with a database that is migrated."""
+    with project.services() as variables:
+        environment = production() | variables
+        for command in (["migrate"], ["collectstatic", "--noinput"]):
+            manage = (".venv/bin/python", "manage.py", *command)
+            done = project.run(*manage, **environment)
+            assert done.returncode == 0, done.stdout
+        yield environment
+
+
+def test_it_serves_on_the_port_with_as_many_processes_as_it_is_told(
+    project, environment
+):
+    with running(project, WEB_CONCURRENCY="3", **environment) as server:
+        status, body = ask(server.port, "/readyz")
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(20)
+
+    assert (status, json.loads(body)["release"]) == (200, "1f2e3d")
+    assert server.output().count("Booting worker") == 3
+
+
+def test_it_logs_json_and_nothing_else(project, environment):
+    with running(project, **environment) as server:
+        ask(server.port, "/healthz?token=secret")
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(20)
+
+    lines = [json.loads(line) for line in server.output().splitlines()]
+    answers = [line for line in lines if line["name"] == "gunicorn.access"]
+    assert {"path": "/healthz", "status": 200}.items() <= answers[-1].items()
+    assert "secret" not in server.output()
+
+
+def test_it_finishes_a_request_before_it_ends(project, environment):
+    answers = []
+    with running(project, **environment) as server:
+        thread = threading.Thread(
+            target=lambda: answers.append(ask(server.port, "/slow", **SECURE))
+        )
+        thread.start()
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGTERM)
+        thread.join()
+        server.process.wait(20)
+
+    assert answers == [(200, "done")]
+    assert server.process.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["DJANGO_SECRET_KEY", "SITE_URL", "POSTGRES_HOST"])
+def test_it_refuses_to_start_without(project, environment, name):
+    rest = {key: value for key, value in environment.items() if key != name}
+
+    done = project.run(*GUNICORN, timeout=30, **rest)
+
+    assert done.returncode != 0
+    assert name in done.stdout
+
+
+def test_the_worker_starts_and_ends(project, environment):
+    if not (project / "config" / "celery.py").exists():
+        return
+    command = [".venv/bin/celery", "--app", "config", "worker", "--loglevel", "info"]
+    with running(project, command=command, ready=" ready.", **environment) as worker:
+        worker.process.send_signal(signal.SIGTERM)
+        worker.process.wait(20)
+
+    assert worker.process.returncode == 0

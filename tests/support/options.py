@@ -1,0 +1,97 @@
+"""The option space, read from copier.yml."""
+
+import itertools
+from pathlib import Path
+
+import yaml
+
+TEMPLATE = Path(__file__).resolve().parents[2]
+CONFIGURATION = yaml.safe_load((TEMPLATE / "copier.yml").read_text())
+QUESTIONS = {
+    name: question
+    for name, question in CONFIGURATION.items()
+    if not name.startswith("_") and question.get("when") is not False
+}
+
+
+def choices(name):
+    """Return the values that a question with choices, or a yes-or-no question, can have."""
+    question = QUESTIONS[name]
+    if question["type"] == "bool":
+        return [False, True]
+    found = question["choices"]
+    found = list(found.values()) if isinstance(found, dict) else found
+    return [it["value"] if isinstance(it, dict) else it for it in found]
+
+
+def redis_states():
+    """Return each distinct set of answers to the questions about Redis, named for a test id."""
+    states = {"none": {"use_redis": False}}
+    for celery, channels in itertools.product(
+        choices("use_celery"), choices("use_channels")
+    ):
+        name = "redis" + "-celery" * celery + "-channels" * channels
+        states[name] = {
+            "use_redis": True,
+            "use_celery": celery,
+            "use_channels": channels,
+        }
+    return states
+
+
+REDIS_STATES = redis_states()
+NEED_DOCKER = {
+    choice["value"]
+    for choice in QUESTIONS["deploy_target"]["choices"].values()
+    if isinstance(choice, dict)
+}
+FULL = REDIS_STATES["redis-celery-channels"]
+
+
+def is_offered(answers):
+    """Say whether the answers go together: some targets want an image."""
+    wants_image = answers.get("deploy_target") in NEED_DOCKER
+    return answers.get("use_docker", False) or not wants_image
+
+
+def label(question, value):
+    """Return what stands for an answer in a test id: nothing for no."""
+    return str(value) if not isinstance(value, bool) else question * value
+
+
+def combinations(*questions):
+    """Return every combination of the named questions' choices, as answers by test id.
+
+    "redis" stands for the three questions about Redis. What the questions do not offer
+    together, is left out.
+    """
+    axes = [
+        (
+            list(REDIS_STATES.items())
+            if question == "redis"
+            else [
+                (label(question, value), {question: value})
+                for value in choices(question)
+            ]
+        )
+        for question in questions
+    ]
+    points = {
+        "-".join(name for name, _ in point if name): {
+            key: value for _, answers in point for key, value in answers.items()
+        }
+        for point in itertools.product(*axes)
+    }
+    return {name: answers for name, answers in points.items() if is_offered(answers)}
+
+
+# The versions cross each provider and each use of Redis; where it runs, crosses those.
+VERSIONS = ("django_version", "python_version")
+EVERY_COMBINATION = combinations("ci_provider", "redis", *VERSIONS)
+for name, answers in combinations(
+    "ci_provider", "redis", "use_docker", "deploy_target"
+).items():
+    if answers["use_docker"] or answers["deploy_target"] != "none":
+        EVERY_COMBINATION[name] = answers | {
+            version: QUESTIONS[version]["default"] for version in VERSIONS
+        }

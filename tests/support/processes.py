@@ -1,0 +1,128 @@
+"""The processes of a delivered project, as production runs them."""
+
+import contextlib
+import http.client
+import socket
+import socketserver
+import subprocess
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.project import clean_environment, closed_port
+
+GUNICORN = [".venv/bin/gunicorn", "--config", "config/gunicorn.py"]
+SECURE = {"Host": "example.com", "X-Forwarded-Proto": "https"}  # what a proxy says
+SLOW = """
+import time
+from django.http import HttpResponse
+from django.urls import path
+from config.urls import urlpatterns
+
+def slow(request):
+    time.sleep(2)
+    return HttpResponse("done")
+
+urlpatterns += [path("slow", slow)]
+"""
+
+
+def add_slow_page(project):
+    """Give a project a page that answers "done" after two seconds."""
+    (project / "config" / "slow_urls.py").write_text(SLOW)
+    with (project / "config/settings/production.py").open("a") as settings:
+        settings.write('ROOT_URLCONF = "config.slow_urls"\n')
+
+
+def production():
+    """Return what production needs besides its servers."""
+    return {
+        "DJANGO_SECRET_KEY": 50 * "x",
+        "SITE_URL": "https://example.com",
+        "RELEASE": "1f2e3d",
+    }
+
+
+@dataclass
+class Running:
+    """A process, the port it was told to serve on, and the file it writes to."""
+
+    process: subprocess.Popen
+    port: int
+    log: Path
+
+    def output(self):
+        return self.log.read_text()
+
+
+@contextlib.contextmanager
+def running(project, command=GUNICORN, *, ready=None, **variables):
+    """Run a process of the project; yield once it answers, or says that it is ready."""
+    port, log = closed_port(), project / f"server-{uuid.uuid4()}.log"
+    environment = clean_environment(PORT=str(port), **variables)
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            command, cwd=project.path, env=environment, stdout=file, stderr=file
+        )
+    try:
+        wait_until_ready(process, port, log, ready)
+        yield Running(process, port, log)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def wait_until_ready(process, port, log, ready):
+    deadline = time.monotonic() + 60
+    while True:
+        if ready and ready in log.read_text():
+            return
+        with contextlib.suppress(OSError):
+            if not ready and ask(port, "/healthz"):
+                return
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def relay(path):
+    """Serve a Unix socket on a port of 127.0.0.1, which containers reach; yield the port."""
+
+    class Relay(socketserver.BaseRequestHandler):
+        def handle(self):
+            with socket.socket(socket.AF_UNIX) as server:
+                server.connect(path)
+                ways = ((self.request, server), (server, self.request))
+                threads = [threading.Thread(target=pass_on, args=way) for way in ways]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+
+
+def pass_on(source, target):
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
+def ask(port, path, **headers):
+    """Return the status and the body of an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
