@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.deployment.platforms import Kubernetes
-from tests.graders.tools import kubernetes_validate
+from tests.graders.kubernetes import kubernetes_validate
 from tests.support.machine import give_up
 from tests.support.options import FULL, REDIS_STATES
 from tests.support.project import Project

@@ -1,21 +1,17 @@
+"""The graders agree that every generated pipeline is clean, and each of them finds defects."""
+
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.graders.tools import (
-    GRADERS,
-    actionlint,
+from tests.graders import GRADERS, PIPELINE_FILES
+from tests.graders.circleci import (
     circleci_names,
     circleci_schema,
     circleci_shellcheck,
-    github_schema,
-    gitlab_ci_local,
-    gitlab_schema,
-    gitlab_shellcheck,
-    workflow_parser,
-    zizmor,
 )
-from tests.pipelines.readers import READERS
+from tests.graders.github import actionlint, github_schema, workflow_parser, zizmor
+from tests.graders.gitlab import gitlab_ci_local, gitlab_schema, gitlab_shellcheck
 from tests.support import node
 from tests.support.options import EVERY_COMBINATION, choices, combinations
 
@@ -135,16 +131,15 @@ of_every_provider = pytest.mark.parametrize(
 
 
 @pytest.mark.parametrize("provider", choices("ci_provider"))
-def test_no_grader_finds_anything_in_any_rendered_pipeline(
-    rendered, tmp_path, provider
-):
+def test_no_grader_finds_a_defect_in_any_pipeline(rendered, tmp_path, provider):
     # Few texts differ: each is graded once, in the name of all combinations that have it.
     names = {}
     for name, answers in ANSWERS.items():
         if answers["ci_provider"] == provider:
             project = rendered(**answers)
-            for file in READERS[provider].parse(project):
-                names.setdefault(project.read(file), []).append(f"{name}: {file}")
+            for file in project.path.glob(PIPELINE_FILES[provider]):
+                names.setdefault(file.read_text(), []).append(f"{name}: {file.name}")
+    assert names
     files = {tmp_path / f"{number}.yml": text for number, text in enumerate(names)}
     for file, text in files.items():
         file.write_text(text)
@@ -153,7 +148,7 @@ def test_no_grader_finds_anything_in_any_rendered_pipeline(
 
 
 @of_every_provider
-def test_clean_files_pass(tmp_path, provider, grader):
+def test_every_grader_passes_clean_files(tmp_path, provider, grader):
     files = [write(tmp_path, CLEAN[provider], f"{name}.yml") for name in "ab"]
     assert grader(*files) == []
 
@@ -229,7 +224,7 @@ def test_clean_files_pass(tmp_path, provider, grader):
         (circleci_shellcheck, "- one", "- [", "while parsing"),
     ],
 )
-def test_a_defect_is_found(tmp_path, grader, old, new, finding):
+def test_graders_find_defects(tmp_path, grader, old, new, finding):
     (clean,) = (CLEAN[provider] for provider in GRADERS if grader in GRADERS[provider])
     assert old in clean
     file = write(tmp_path, clean.replace(old, new, 1))
@@ -240,7 +235,7 @@ def test_a_defect_is_found(tmp_path, grader, old, new, finding):
     "excuse",
     [" # zizmor: ignore[excessive-permissions]", "\n# zizmor: ignore"],
 )
-def test_no_comment_excuses_a_defect(tmp_path, excuse):
+def test_comments_do_not_suppress_findings(tmp_path, excuse):
     text = GITHUB.replace("permissions: {}", f"permissions: write-all{excuse}")
     assert any(
         "excessive-permissions" in found for found in zizmor(write(tmp_path, text))
@@ -248,7 +243,7 @@ def test_no_comment_excuses_a_defect(tmp_path, excuse):
 
 
 @of_every_provider
-def test_one_bad_file_among_good_ones_is_found(tmp_path, provider, grader):
+def test_graders_find_one_bad_file_among_good_ones(tmp_path, provider, grader):
     good = write(tmp_path, CLEAN[provider], "good.yml")
     bad = write(tmp_path, "[", "bad.yml")
     assert any("bad.yml" in found for found in grader(good, bad))
@@ -264,7 +259,7 @@ def test_a_file_without_scripts_is_a_finding(tmp_path, grader):
     assert "no script" in grader(write(tmp_path, "jobs: {}"))[0]
 
 
-def test_npm_packages_are_fetched_once_for_all(monkeypatch, tmp_path):
+def test_workers_fetch_npm_packages_once(monkeypatch, tmp_path):
     monkeypatch.setattr(node, "TOOLS", tmp_path)
     fetched = []
 
@@ -280,7 +275,7 @@ def test_npm_packages_are_fetched_once_for_all(monkeypatch, tmp_path):
     assert fetched == [("@a/b@1", "c@2")]
 
 
-def test_without_a_network_one_sentence_says_so(monkeypatch, tmp_path):
+def test_a_missing_network_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr(node, "TOOLS", tmp_path)
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
     monkeypatch.setenv("npm_config_fetch_retries", "0")

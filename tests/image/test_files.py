@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tests.graders.tools import checkov, compose_schema, hadolint
+from tests.graders.docker import checkov, compose_schema, hadolint
 from tests.support.options import FULL, combinations
 
 COMBINATIONS = {

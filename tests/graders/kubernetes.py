@@ -1,0 +1,9 @@
+"""Graders of Kubernetes manifests."""
+
+from tests.graders.tools import lines, run
+
+
+def kubernetes_validate(*paths):
+    """Find what the schemas of Kubernetes refuse, and keys that they do not know."""
+    options = ["--kubernetes-version=1.37", "--strict", "--quiet"]
+    return lines(run("kubernetes-validate", *options, *paths))
