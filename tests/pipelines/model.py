@@ -1,6 +1,6 @@
-"""What the pipeline is, whoever runs it, and how each provider's files are read as that.
+"""The definition of the pipeline, for every provider, and what the readers share.
 
-A reader keeps whatever it does not know in `Job.more`, so that no key goes unseen.
+A reader keeps whatever it does not know in `Job.unrecognised`, so that it sees every key.
 """
 
 import re
@@ -13,9 +13,9 @@ PINNED_IMAGE = re.compile(r"[a-z/-]+:v?[\d.]+(-[a-z]+)?@sha256:[0-9a-f]{64}")
 # The images of uv and Node.js: every part of their tags is a full version.
 PINNED_UV = re.compile(r"ghcr\.io/astral-sh/uv:\d+\.\d+\.\d+-python3\.\d\d-[a-z]+")
 PINNED_NODE = re.compile(r"node:\d+\.\d+\.\d+-[a-z]+")
-# Where a job leaves the digest of an image to the next one: what was published is for
-# staging, and what staging got for production.
-HANDED_ON = {"image": "reports/image.json", "staging": "reports/staging.json"}
+# Where a job leaves the digest of an image for the next one: staging gets the published
+# image, and production the one that staging got.
+PROMOTED = {"image": "reports/image.json", "staging": "reports/staging.json"}
 
 
 @dataclass(kw_only=True)
@@ -25,23 +25,23 @@ class Job:
     run: list
     needs: list = field(default_factory=list)
     services: list = field(default_factory=list)  # their images, without the digest
-    # The address in a variable is written as the service that it leads to.
+    # An address is replaced by the service at that address.
     variables: dict = field(default_factory=dict)
     may_fail: bool = False
     has_timeout: bool = True
     is_cached: bool = True  # begins with the packages that an earlier run downloaded
-    # What it has beside the code: uv, or Docker, which may have a pinned builder.
+    # What it has next to the code: uv, or Docker, which may have a pinned builder.
     tools: list = field(default_factory=lambda: ["uv"])
     publishes: list = field(default_factory=list)
-    takes: list = field(default_factory=list)  # what another job has published
-    may_write: list = field(default_factory=list)
+    consumes: list = field(default_factory=list)  # what another job has published
+    write_permissions: list = field(default_factory=list)
     keeps_credentials: bool = False
-    # What it may see: "registry", where it logs in to push, or an environment.
+    # What it can read: "registry", where it logs in to push, or an environment.
     secrets: list = field(default_factory=list)
-    lock: str = ""  # Of the jobs with the same one, one runs and the others wait.
-    by_person: bool = False  # It waits until somebody lets it run.
+    concurrency_group: str = ""  # One job of a group runs at a time; the others wait.
+    manual: bool = False  # It waits for an approval.
     main_only: bool = False  # It refuses any other branch.
-    more: list = field(default_factory=list)  # whatever else the file says
+    unrecognised: list = field(default_factory=list)  # everything else in the file
 
 
 WITH_SERVICES = {
@@ -65,7 +65,7 @@ GATES = {
     ),
 }
 AUDIT = {"audit": Job(run=["make audit"], may_fail=True)}
-# Permissions are a job's, so that of a request is another than the one that pushes.
+# A job has its permissions, so the job that pushes is not the one of a pull request.
 BUILD = Job(run=["make image"], needs=["test"], tools=["docker"], is_cached=False)
 PUBLISH = replace(
     BUILD,
@@ -73,52 +73,52 @@ PUBLISH = replace(
     tools=["docker", "builder"],
     variables={"IMAGE": "the registry's"},
     publishes=["image"],
-    may_write=["packages"],
+    write_permissions=["packages"],
     secrets=["registry"],
     main_only=True,
 )
 
 
-def delivery(target, environment, **more):
-    """Return a job that delivers to an environment, or goes back there."""
+def deployment(target, environment, **options):
+    """Return a job that deploys to an environment, or rolls it back."""
     return Job(
         run=["make tools", f"make {target}"],
         variables={"ENVIRONMENT": environment},
         is_cached=False,
         secrets=[environment],
-        lock=environment,
+        concurrency_group=environment,
         main_only=True,
-        **more,
+        **options,
     )
 
 
-DELIVERY = {
-    "deploy-staging": delivery(
+DEPLOYMENT = {
+    "deploy-staging": deployment(
         *("deploy", "staging"),
         needs=["publish", "audit"],
-        takes=["image"],
+        consumes=["image"],
         publishes=["staging"],
     ),
-    "deploy-production": delivery(
+    "deploy-production": deployment(
         *("deploy", "production"),
         needs=["deploy-staging"],
-        takes=["staging"],
-        by_person=True,
+        consumes=["staging"],
+        manual=True,
     ),
 }
 ROLLBACK = {
-    f"rollback-{environment}": delivery("rollback", environment)
+    f"rollback-{environment}": deployment("rollback", environment)
     for environment in ("staging", "production")
 }
-# What the command lines of platforms want beside Python, git and make.
+# What the command lines of platforms need next to Python, git and make.
 PLATFORM_TOOLS = {"heroku": ["node"], "fly": ["docker"]}
-# These take the image from the registry themselves: their jobs log in to it, to read.
-FROM_REGISTRY = {"fly", "kamal"}
-# The definition: the jobs of each workflow, with every option on. A change is first a
-# request to merge, and then a push to main; a person starts what goes back.
+# These platforms pull the image from the registry: their jobs log in to read it.
+PULLS_FROM_REGISTRY = {"fly", "kamal"}
+# The jobs of each workflow, with every option on. A change is first a pull request, and
+# then a push to main; a person starts a rollback.
 PIPELINE = {
     "request": GATES | {"build": BUILD} | AUDIT,
-    "main": GATES | {"publish": PUBLISH} | AUDIT | DELIVERY,
+    "main": GATES | {"publish": PUBLISH} | AUDIT | DEPLOYMENT,
     "rollback": ROLLBACK,
     "nightly": {
         "audit": Job(run=["make audit"]),
@@ -143,113 +143,130 @@ def expected(
     **_,
 ):
     """Return the pipeline of a project with these answers."""
-    delivers_image = delivers_an_image(use_docker, deploy_target)
-    # Each of GitHub's runners has all of them.
-    tools = PLATFORM_TOOLS.get(deploy_target, ["uv"])
-    tools = ["docker"] if ci_provider == "github" else tools
-    chosen = {
-        "REDIS": use_redis,
-        "CELERY": use_redis and use_celery,
-        "CHANNEL": use_redis and use_channels,
-    }
+    roles = {"REDIS"} if use_redis else set()
+    roles |= {"CELERY"} if use_redis and use_celery else set()
+    roles |= {"CHANNEL"} if use_redis and use_channels else set()
+    promotes = deploys_an_image(use_docker, deploy_target)
 
     def adapt(job):
-        if job.lock:
-            job = replace(job, tools=tools)
-        if job.lock and not delivers_image:
-            job = replace(job, takes=[], publishes=[])
-        if "make deploy" in job.run and deploy_target in FROM_REGISTRY:
-            job = replace(job, secrets=[*job.secrets, "registry"])
-        if "make deploy" in job.run and not job.by_person:
-            begun = ["publish" if delivers_image else "test"]
-            job = replace(
-                job, needs=begun + ["audit"] * (dependency_audit == "enforce")
-            )
-        return replace(
-            job,
-            services=[image for image in job.services if image != REDIS or use_redis],
-            variables={
-                name: value
-                for name, value in job.variables.items()
-                if chosen.get(name.partition("_")[0], True)
-            },
-            may_fail=job.may_fail and dependency_audit == "report",
-        )
+        if job.concurrency_group:
+            job = adapt_deployment(job, ci_provider, deploy_target, promotes)
+        if "make deploy" in job.run and not job.manual:
+            needs = ["publish" if promotes else "test"]
+            needs += ["audit"] * (dependency_audit == "enforce")
+            job = replace(job, needs=needs)
+        job = replace(job, may_fail=job.may_fail and dependency_audit == "report")
+        return adapt_services(job, roles)
 
     return {
         workflow: {
             name: adapt(job)
             for name, job in jobs.items()
-            if (deploy_target != "none" if job.lock else is_built(job, use_docker))
+            if is_chosen(job, use_docker, deploy_target)
         }
         for workflow, jobs in PIPELINE.items()
     }
 
 
-def delivers_an_image(use_docker, deploy_target):
-    """Say whether an environment runs what the pipeline has published."""
+def deploys_an_image(use_docker, deploy_target):
+    """Return whether an environment runs the image that the pipeline publishes."""
     return use_docker and deploy_target not in ("none", "heroku")
 
 
-def is_built(job, use_docker):
+def is_chosen(job, use_docker, deploy_target):
+    """Return whether a project with these answers has a job."""
+    if job.concurrency_group:
+        return deploy_target != "none"
     return use_docker or "docker" not in job.tools
+
+
+def adapt_deployment(job, provider, target, promotes):
+    """Return a deployment job as it is for a provider and a target."""
+    # Each of GitHub's runners has every tool.
+    tools = ["docker"] if provider == "github" else PLATFORM_TOOLS.get(target, ["uv"])
+    job = replace(job, tools=tools)
+    if "make deploy" in job.run and target in PULLS_FROM_REGISTRY:
+        job = replace(job, secrets=[*job.secrets, "registry"])
+    return job if promotes else replace(job, consumes=[], publishes=[])
+
+
+def adapt_services(job, roles):
+    """Return a job with the services and variables of these roles of Redis."""
+    absent = {"REDIS", "CELERY", "CHANNEL"} - roles
+    return replace(
+        job,
+        services=[it for it in job.services if it != REDIS or "REDIS" in roles],
+        variables={
+            name: value
+            for name, value in job.variables.items()
+            if name.partition("_")[0] not in absent
+        },
+    )
 
 
 def without_digest(image):
     return image.partition("@")[0]
 
 
-def lead(variables, listening, password, image=None):
-    """Return variables with each address written as the service that listens there.
+def privileged(jobs):
+    """Return the jobs that have a secret, a write permission, a login or a builder."""
+    return [
+        name
+        for name, job in jobs.items()
+        if job.secrets or job.write_permissions or "builder" in job.tools
+    ]
 
-    `listening` names the service at each pair of a host and a port, `image` what the
-    provider calls the place for the project's images.
+
+def resolve_addresses(variables, listening, password, image=None):
+    """Return variables with each address replaced by the service at that address.
+
+    `listening` names the service at each pair of a host and a port. `image` is the
+    provider's name for the repository of the project's images.
     """
-    led = {}
+    resolved = {}
     for name, value in variables.items():
-        if name == "POSTGRES_HOST":  # Its port goes unsaid: the settings know it.
-            led[name] = listening.get((value, PORTS[POSTGRES]), value)
+        if name == "POSTGRES_HOST":  # The settings have its port.
+            resolved[name] = listening.get((value, PORTS[POSTGRES]), value)
         elif name == "POSTGRES_PASSWORD" and value == password:
-            led[name] = "the service's"
+            resolved[name] = "the service's"
         elif name == "IMAGE" and value == image:
-            led[name] = "the registry's"
+            resolved[name] = "the registry's"
         elif value.startswith("redis://"):
             url = urlsplit(value)
-            led[name] = f"{listening.get((url.hostname, url.port), value)}{url.path}"
+            resolved[name] = (
+                f"{listening.get((url.hostname, url.port), value)}{url.path}"
+            )
         else:
-            led[name] = value
-    return led
+            resolved[name] = value
+    return resolved
 
 
 def is_pinned(image, name):
-    """Say whether an image is the named one, by a full version and a digest."""
+    """Return whether an image is the named one, by a full version and a digest."""
     return bool(PINNED_IMAGE.fullmatch(image)) and image.startswith(f"{name}:")
 
 
-def setup(commands, known):
+def split_setup(commands, known):
     """Return the names of the known commands that a job begins with, and the others.
 
-    `known` maps an expression to a name. One with a group names an image of BuildKit.
+    `known` maps a pattern to a name. A group in a pattern is an image of BuildKit.
     """
-    names, rest = [], list(commands)
-    while rest:
-        found = next(
-            (name for form, name in known.items() if is_form(form, rest[0])), None
-        )
+    names = []
+    for command in commands:
+        found = [name for form, name in known.items() if matches(form, command)]
         if not found:
             break
-        names.append(found)
-        del rest[0]
-    return names, rest
+        names += found[:1]
+    return names, commands[len(names) :]
 
 
-def is_form(form, command):
+def matches(form, command):
     found = re.fullmatch(form, command)
     return bool(found) and all(is_pinned(it, "moby/buildkit") for it in found.groups())
 
 
-def find(value, known):
-    """Return the name of what is known, or else the value as it is."""
+def name_of(value, known):
+    """Return the name of a known value, or the value itself."""
     return next((name for name, it in known.items() if it == value), value)
 
 

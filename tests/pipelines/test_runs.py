@@ -131,9 +131,9 @@ def test_a_fresh_project_is_green_on_its_services(project, run, provider, answer
     expected = {"lint": "success", "test": "success", "audit": "skipped"}
     assert done.results == expected, done.logs
     assert done.passed
-    assert "database=test_my_project" in done.told["postgres"]
+    assert "database=test_my_project" in done.server_logs["postgres"]
     if answers["use_redis"]:
-        assert ":1:test_cache" in done.told["redis"]
+        assert ":1:test_cache" in done.server_logs["redis"]
     assert reports(done) == {"coverage.xml", "junit.xml"}
 
 

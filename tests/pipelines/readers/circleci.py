@@ -6,14 +6,14 @@ Keys: https://circleci.com/docs/reference/configuration-reference/
 import re
 
 from tests.pipelines.model import (
-    HANDED_ON,
     PINNED_NODE,
     PINNED_UV,
     PORTS,
     POSTGRES,
+    PROMOTED,
     Job,
-    lead,
-    setup,
+    resolve_addresses,
+    split_setup,
     unknown,
     without_digest,
 )
@@ -23,9 +23,9 @@ FILES = [FILE]
 KEY = 'uv-{{ checksum ".python-version" }}-{{ checksum "requirements-dev.txt" }}'
 # The cache is written once; every job begins with it.
 RESTORE = {"key": KEY}
-REPORTS, DIGEST = {"path": "reports"}, {"path": HANDED_ON["image"]}
-KEPT = {name: {"root": ".", "paths": [path]} for name, path in HANDED_ON.items()}
-TAKE = {"at": "."}
+REPORTS, DIGEST = {"path": "reports"}, {"path": PROMOTED["image"]}
+PERSIST = {name: {"root": ".", "paths": [path]} for name, path in PROMOTED.items()}
+ATTACH = {"at": "."}
 SAVE = {"key": KEY, "paths": ["~/.cache/uv"], "when": "always"}
 WHEN = {
     'pipeline.parameters.run == "ci"': {"request", "main"},
@@ -33,15 +33,15 @@ WHEN = {
     'pipeline.parameters.run == "rollback-staging"': {"rollback"},
     'pipeline.parameters.run == "rollback-production"': {"rollback"},
 }
-# When the filter of a job holds; a job without one always runs.
+# The workflows in which a filter is true; a job without one always runs.
 FILTERS = {
     'pipeline.git.branch != "main"': {"request"},
     'pipeline.git.branch == "main"': {"main", "rollback"},
 }
-LOCK = "<< pipeline.project.slug >>/"
+GROUP = "<< pipeline.project.slug >>/"
 # CircleCI's machine, which has Docker and make.
 MACHINE = "ubuntu-2404:current"
-# What a job with Docker may do before it calls make.
+# A job with Docker may run these before it calls make.
 SETUP = {
     r"docker buildx create --driver-opt image=(\S+) --use": "builder",
     re.escape(
@@ -49,10 +49,13 @@ SETUP = {
         ' --username "$REGISTRY_USER" --password-stdin "$REGISTRY"'
     ): "registry",
 }
-# Contexts belong to an organization, so each is named for its project.
-OURS = "my-project-"
-# What the README lets a context hold that make reads.
+# Contexts belong to an organization, so their names begin with the project's.
+CONTEXT_PREFIX = "my-project-"
+# The variables that a context holds, by docs/pipeline.md, and make reads.
 CONTEXTS = {"registry": {"IMAGE": "the registry's"}}
+# A deployment runs a digest, with the system's Python.
+DEPLOYMENT_VARIABLES = {"IMAGE": "", "PYENV_VERSION": "system"}
+ENTRY_KEYS = {"requires", "context", "filters", "serial-group", "type"}
 
 
 def parse(project):
@@ -63,7 +66,7 @@ def parse(project):
 def read(files):
     """Return the jobs of each workflow, from the parsed files.
 
-    A workflow apart from `ci` and `nightly` may fail: the others do not heed it.
+    The workflow `audit` may fail: no other workflow depends on it.
     """
     file = files[FILE]
     found = {"request": {}, "main": {}, "rollback": {}, "nightly": {}}
@@ -71,11 +74,11 @@ def read(files):
         for job, options in read_entries(workflow).items():
             read = read_job(file["jobs"][job], options, file)
             read.may_fail = name == "audit"
-            read.more += unknown(workflow, {"when", "jobs"})
+            read.unrecognised += unknown(workflow, {"when", "jobs"})
             flows = WHEN[workflow["when"]]
             for flow in flows & FILTERS.get(str(options.get("filters")), flows):
                 found[flow][job] = read
-    # A workflow's jobs may begin in any order; who reads the file reads this one.
+    # The jobs of a workflow start in any order; a reader of the file sees this one.
     return {
         flow: {job: jobs[job] for job in file["jobs"] if job in jobs}
         for flow, jobs in found.items()
@@ -83,37 +86,35 @@ def read(files):
 
 
 def read_entries(workflow):
-    """Return the jobs of a workflow with their options; a job looks through approvals."""
+    """Return the jobs of a workflow with their options, without the approvals."""
     entries = dict(
         (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
         for entry in workflow["jobs"]
     )
     approvals = {job: it for job, it in entries.items() if "type" in it}
     return {
-        job: through(approvals, options)
+        job: resolve_approvals(approvals, options)
         for job, options in entries.items()
         if job not in approvals
     }
 
 
 def read_contexts(options):
-    """Return the names of a job's contexts, of which one may stand alone."""
+    """Return the names of a job's contexts: the file has a name, or a list of them."""
     contexts = options.get("context", [])
     return [contexts] if isinstance(contexts, str) else contexts
 
 
-def through(approvals, options):
-    """Return a job's options with each approval replaced by what that waits for.
+def resolve_approvals(approvals, options):
+    """Return a job's options with each approval replaced by its own requirements.
 
-    An approval that holds for other branches than its job leaves the job without one.
+    An approval with other filters than its job does not count: the job then has none.
     """
     requires, is_held = [], False
     for name in options.get("requires", []):
         approval = approvals.get(name, {})
-        if approval == approval | {
-            "type": "approval",
-            "filters": options.get("filters"),
-        }:
+        wanted = {"type": "approval", "filters": options.get("filters")}
+        if wanted.items() <= approval.items():
             is_held = True
             requires += approval["requires"]
         else:
@@ -121,92 +122,109 @@ def through(approvals, options):
     return options | {"requires": requires, "type": "approval" if is_held else ""}
 
 
-def frame(files):
-    """Return what stands around the jobs."""
+def workflow_settings(files):
+    """Return everything around the jobs."""
     inner = {"jobs", "commands", "executors", "workflows"}
     return {key: value for key, value in files[FILE].items() if key not in inner}
 
 
 def read_job(job, options, file):
     executor = file["executors"][job["executor"]]
-    primary, *services = executor.get("docker", [{}])
+    images = executor.get("docker", [{}])
+    steps = list(expand(job["steps"], file["commands"]))
+    runs = [body for step, body in steps if step == "run"]
+    begun, run = split_setup([body["command"] for body in runs], SETUP)
+    filters = str(options.get("filters"))
+    read = Job(
+        run=run,
+        needs=options.get("requires", []),
+        services=[without_digest(image["image"]) for image in images[1:]],
+        variables=read_variables(job, images),
+        # CircleCI has no limit for a whole job, only for a step without output.
+        has_timeout=all("no_output_timeout" in body for body in runs),
+        is_cached=("restore_cache", RESTORE) in steps,
+        tools=read_tools(executor, begun),
+        publishes=read_published(steps, file),
+        write_permissions=["packages"]
+        * ("registry" in begun and "make publish" in run),
+        consumes=read_consumed(options, steps, file),
+        secrets=[project_context(name) for name in read_contexts(options)],
+        concurrency_group=options.get("serial-group", "").removeprefix(GROUP),
+        manual=options["type"] == "approval",
+        main_only=FILTERS.get(filters) == {"main", "rollback"},
+        unrecognised=unknown(options, ENTRY_KEYS)
+        + unknown(job, {"executor", "steps", "environment"})
+        + unknown(executor, {"docker", "machine"})
+        + [found for step in steps for found in unknown_step(*step)]
+        + [found for it in images for found in unknown(it, {"image", "environment"})],
+    )
+    for name in read.secrets:
+        read.variables = CONTEXTS.get(name, {}) | read.variables
+    if read.concurrency_group:
+        read.variables = without(DEPLOYMENT_VARIABLES, read.variables)
+    if "registry" in begun and "registry" not in read.secrets:
+        read.unrecognised.append("a login without its context")
+    if filters not in ("None", *FILTERS):
+        read.unrecognised.append(filters)
+    if steps[0] != ("checkout", {}):
+        read.unrecognised.append("no checkout")
+    return read
+
+
+def read_variables(job, images):
+    """Return the variables of a job; its services share the address 127.0.0.1."""
+    primary, *services = images
     names = [without_digest(service["image"]) for service in services]
     listening = {("127.0.0.1", PORTS[name]): name for name in names if name in PORTS}
     passwords = {
         name: service.get("environment", {}).get("POSTGRES_PASSWORD")
         for name, service in zip(names, services, strict=True)
     }
-    steps = list(expand(job["steps"], file["commands"]))
-    runs = [body for step, body in steps if step == "run"]
-    begun, run = setup([body["command"] for body in runs], SETUP)
-    contexts = [
-        name.removeprefix(OURS) if name.startswith(OURS) else f"{name} of all projects"
-        for name in read_contexts(options)
-    ]
-    read = Job(
-        run=run,
-        needs=options.get("requires", []),
-        services=names,
-        variables=lead(
-            primary.get("environment", {}) | job.get("environment", {}),
-            listening,
-            passwords.get(POSTGRES),
-        ),
-        # CircleCI has no limit for a whole job, only for a step that falls silent.
-        has_timeout=all("no_output_timeout" in body for body in runs),
-        is_cached=("restore_cache", RESTORE) in steps,
-        tools=read_tools(executor, begun),
-        publishes=["reports"] if publishes(steps) else [],
-        may_write=["packages"] * ("registry" in begun and "make publish" in run),
-        takes=find_taken(options, file) if ("attach_workspace", TAKE) in steps else [],
-        secrets=contexts,
-        lock=options.get("serial-group", "").removeprefix(LOCK),
-        by_person=options["type"] == "approval",
-        main_only=FILTERS.get(str(options.get("filters"))) == {"main", "rollback"},
-        more=unknown(
-            options, {"requires", "context", "filters", "serial-group", "type"}
-        )
-        + unknown(job, {"executor", "steps", "environment"})
-        + unknown(executor, {"docker", "machine"}),
-    )
-    for name in contexts:
-        read.variables = CONTEXTS.get(name, {}) | read.variables
-    if read.lock:
-        # A delivery takes a digest, and the system's Python.
-        own = {"IMAGE": "", "PYENV_VERSION": "system"}
-        variables = read.variables.items()
-        read.variables = {k: v for k, v in variables if own.get(k) != v}
-    if "registry" in begun and "registry" not in contexts:
-        read.more.append("a login without its context")
-    # Whoever attaches the workspace needs it there.
-    is_taken = "attach_workspace" in str(file["jobs"])
-    if ("store_artifacts", DIGEST) in steps:
-        is_kept = "image" in find_kept(steps)
-        read.publishes.append("image" if is_kept == is_taken else "for nobody")
-    else:
-        read.publishes += find_kept(steps)
-    if str(options.get("filters")) not in ("None", *FILTERS):
-        read.more.append(options["filters"])
-    for image in (primary, *services):
-        read.more += unknown(image, {"image", "environment"})
-    if steps[0] != ("checkout", {}):
-        read.more.append("no checkout")
-    for step, body in steps:
-        read.more += unknown_step(step, body)
-    return read
+    variables = primary.get("environment", {}) | job.get("environment", {})
+    return resolve_addresses(variables, listening, passwords.get(POSTGRES))
 
 
-def find_taken(options, file):
-    """Return which digests the workspace holds from what a job waits for."""
+def without(known, variables):
+    """Return the variables that do not have their known value."""
+    return {k: v for k, v in variables.items() if known.get(k) != v}
+
+
+def project_context(name):
+    """Return the name of a context without the project's, which it has to begin with."""
+    if name.startswith(CONTEXT_PREFIX):
+        return name.removeprefix(CONTEXT_PREFIX)
+    return f"{name} of all projects"
+
+
+def read_published(steps, file):
+    """Return what a job leaves for a person, and in the workspace for later jobs."""
+    reports = ("store_test_results", "store_artifacts")
+    found = ["reports"] if all((step, REPORTS) in steps for step in reports) else []
+    digests = persisted(steps)
+    is_stored = ("store_artifacts", DIGEST) in steps
+    if is_stored or "image" in digests:
+        # The digest is in the workspace exactly if a later job attaches it.
+        is_consumed = "attach_workspace" in str(file["jobs"])
+        is_whole = is_stored and ("image" in digests) == is_consumed
+        found.append("image" if is_whole else "a part of image")
+    return found + [name for name in digests if name != "image"]
+
+
+def read_consumed(options, steps, file):
+    """Return the digests that a job finds in the workspace of the jobs it requires."""
+    if ("attach_workspace", ATTACH) not in steps:
+        return []
     before = [file["jobs"].get(name, {}) for name in options.get("requires", [])]
-    steps = [step for job in before for step in job.get("steps", [])]
-    return find_kept(list(expand(steps, file["commands"])))
+    earlier = [step for job in before for step in job.get("steps", [])]
+    return persisted(list(expand(earlier, file["commands"])))
 
 
-def find_kept(steps):
-    """Return which digests a job leaves in the workspace."""
+def persisted(steps):
+    """Return the digests that a job leaves in the workspace."""
     return [
-        name for name, kept in KEPT.items() if ("persist_to_workspace", kept) in steps
+        name
+        for name, body in PERSIST.items()
+        if ("persist_to_workspace", body) in steps
     ]
 
 
@@ -243,12 +261,6 @@ def fill(value, arguments):
     return re.sub(r"<< parameters\.(\w+) >>", lambda found: arguments[found[1]], value)
 
 
-def publishes(steps):
-    return all(
-        (step, REPORTS) in steps for step in ("store_test_results", "store_artifacts")
-    )
-
-
 def unknown_step(step, body):
     """Return a list with the step if the allow-list does not hold it."""
     if step == "run":
@@ -259,8 +271,8 @@ def unknown_step(step, body):
         "save_cache": [SAVE],
         "store_test_results": [REPORTS],
         "store_artifacts": [REPORTS, DIGEST],
-        "persist_to_workspace": [*KEPT.values()],
-        "attach_workspace": [TAKE],
+        "persist_to_workspace": [*PERSIST.values()],
+        "attach_workspace": [ATTACH],
     }
     return [] if body in allowed.get(step, []) else [(step, body)]
 

@@ -4,18 +4,18 @@ import json
 import re
 
 from tests.pipelines.model import (
-    HANDED_ON,
+    PROMOTED,
     Job,
-    find,
     is_pinned,
-    lead,
+    name_of,
+    resolve_addresses,
     unknown,
     without_digest,
 )
 
 CHANGE, NIGHTLY = ".github/workflows/ci.yml", ".github/workflows/nightly.yml"
 ROLLBACK = ".github/workflows/rollback.yml"
-FILES = [CHANGE, NIGHTLY]  # ROLLBACK, too, where there is something to deliver
+FILES = [CHANGE, NIGHTLY]  # and ROLLBACK, if the project has a deploy target
 WORKFLOWS = {
     "request": CHANGE,
     "main": CHANGE,
@@ -26,7 +26,7 @@ INPUT = "${{ inputs.environment }}"
 JOB_KEYS = {"name", "runs-on", "timeout-minutes", "needs", "permissions", "services"}
 JOB_KEYS |= {"env", "steps", "continue-on-error", "if", "environment", "concurrency"}
 MAIN = "github.ref == 'refs/heads/main'"
-# When a condition holds; a job without one always runs.
+# The workflows in which a condition is true; a job without one always runs.
 HOLDS = {
     "github.event_name == 'pull_request'": {"request"},
     f"github.event_name == 'push' && {MAIN}": {"main"},
@@ -38,7 +38,7 @@ LOGIN = {
     "username": "${{ github.actor }}",
     "password": "${{ github.token }}",
 }
-# What lets a server of Kamal's pull the image
+# With these, Kamal's servers pull the image.
 PULL = {
     "REGISTRY_USER": "${{ github.actor }}",
     "REGISTRY_PASSWORD": "${{ github.token }}",
@@ -48,10 +48,10 @@ OVERWRITE = {"overwrite": "true"}
 REPORTS = {"name": "reports", "path": "reports", "retention-days": "14"} | OVERWRITE
 DIGESTS = {
     name: {"name": name, "path": path, "retention-days": "90"} | OVERWRITE
-    for name, path in HANDED_ON.items()
+    for name, path in PROMOTED.items()
 }
 DIGESTS["staging"]["if-no-files-found"] = "error"
-TAKEN = {name: {"name": name, "path": "reports"} for name in HANDED_ON}
+DOWNLOADS = {name: {"name": name, "path": "reports"} for name in PROMOTED}
 SECRET = re.compile(r"\bsecrets\b[.\w]*|\bgithub\.token\b")
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*")
 
@@ -88,8 +88,8 @@ def expand(file):
             yield f"{name}-{choice}", json.loads(json.dumps(job).replace(INPUT, choice))
 
 
-def frame(files):
-    """Return what stands around the jobs."""
+def workflow_settings(files):
+    """Return everything around the jobs, by file."""
     return {
         name: {key: value for key, value in file.items() if key != "jobs"}
         for name, file in files.items()
@@ -108,63 +108,99 @@ def read_job(name, job):
         run=[step["run"] for step in job["steps"] if "run" in step],
         needs=[needs] if isinstance(needs, str) else needs,
         services=list(listening.values()),
-        variables=lead(job.get("env", {}), listening, password, IMAGE),
+        variables=resolve_addresses(job.get("env", {}), listening, password, IMAGE),
         may_fail=job.get("continue-on-error") == "true",
         has_timeout="timeout-minutes" in job,
         is_cached=False,
         tools=["docker"],  # Each runner has it.
         keeps_credentials=True,
         main_only=job.get("if", "").endswith(MAIN),
-        more=unknown(job, JOB_KEYS),
+        unrecognised=unknown(job, JOB_KEYS),
     )
-    permissions = job.get("permissions", {"all": "that the workflow may"})
-    for scope, leave in permissions.items():
-        if leave == "write":
-            read.may_write.append(scope)
-        elif (scope, leave) not in READS:
-            read.more.append((scope, leave))
-    read_environment(job, read)
-    read.secrets += SECRET.findall(str(job | {"steps": [], "env": read.variables}))
     if "if" in job and job["if"] not in HOLDS:
-        read.more.append(job["if"])
+        read.unrecognised.append(job["if"])
     if job["name"] != name:
-        read.more.append(job["name"])
+        read.unrecognised.append(job["name"])
+    read_environment(job, read)
+    read_concurrency(job, read)
+    read.secrets += SECRET.findall(str(job | {"steps": [], "env": read.variables}))
     for service in services.values():
-        read.more += unknown(service, {"image", "env", "options", "ports"})
-        if "--health-cmd" not in service.get("options", ""):
-            read.more.append("a service without a health check")
+        read_service(service, read)
     for step in job["steps"]:
         read_step(step, read)
-    # Whoever logs in to the registry may read it, and nobody else.
-    if ("packages" in permissions) != ("registry" in read.secrets):
-        read.more.append("leave to read without a login, or the other way round")
+    read_permissions(job, read)
     return read
 
 
+def read_permissions(job, read):
+    """Take the permissions of a job. Without any, it has those of the workflow."""
+    permissions = job.get("permissions", {"all": "of the workflow"})
+    for scope, access in permissions.items():
+        if access == "write":
+            read.write_permissions.append(scope)
+        elif (scope, access) not in READS:
+            read.unrecognised.append((scope, access))
+    # Exactly the jobs that log in to the registry may read it.
+    if ("packages" in permissions) != ("registry" in read.secrets):
+        read.unrecognised.append("a login without a permission, or the reverse")
+
+
 def read_environment(job, read):
-    """Take the environment of a job, whose secrets it hands over by their own names."""
+    """Take the environment of a job. The job passes its secrets on by their own names."""
     environment = job.get("environment")
     if isinstance(environment, dict):
-        read.more += unknown(environment, {"name", "url", "deployment"})
+        read.unrecognised += unknown(environment, {"name", "url", "deployment"})
         deploys = "make deploy" in read.run
         if environment.get("deployment") != (None if deploys else "false"):
-            read.more.append(environment)
-        # The settings of production want somebody's approval: docs/pipeline.md.
-        read.by_person = deploys and environment.get("name") == "production"
+            read.unrecognised.append(environment)
+        # docs/pipeline.md requires reviewers for the environment production.
+        read.manual = deploys and environment.get("name") == "production"
         environment = environment.get("name")
     if environment:
         read.secrets.append(environment)
-        # The other providers hand it over by themselves.
+        # The other providers pass it on without being told.
         if read.variables.get("SMOKE_SECONDS") == "${{ vars.SMOKE_SECONDS }}":
             del read.variables["SMOKE_SECONDS"]
+
+
+def read_concurrency(job, read):
+    """Take the concurrency group of a job, in which every run waits its turn."""
     if "concurrency" in job:
         group = job["concurrency"].get("group", "")
-        read.lock = group.removeprefix("deploy-")
-        if job["concurrency"] != {"group": f"deploy-{read.lock}", "queue": "max"}:
-            read.more.append(job["concurrency"])
+        read.concurrency_group = group.removeprefix("deploy-")
+        whole = {"group": f"deploy-{read.concurrency_group}", "queue": "max"}
+        if job["concurrency"] != whole:
+            read.unrecognised.append(job["concurrency"])
 
 
-def handed_over(step):
+def read_service(service, read):
+    read.unrecognised += unknown(service, {"image", "env", "options", "ports"})
+    if "--health-cmd" not in service.get("options", ""):
+        read.unrecognised.append("a service without a health check")
+
+
+def read_step(step, read):
+    if "uses" in step:
+        read_action(step, read)
+    else:
+        read_command(step, read)
+
+
+def read_command(step, read):
+    """Take a command. One that deploys gets the secrets of its environment."""
+    known = {"name", "run"}
+    if step.get("run") in ("make deploy", "make rollback"):
+        known |= {"env"}
+        by_own_name = passed_on(step)
+        others = {k: v for k, v in step["env"].items() if k not in by_own_name}
+        login = ["registry"] if others == PULL else SECRET.findall(str(others))
+        read.secrets += login
+    else:
+        read.secrets += SECRET.findall(str(step))
+    read.unrecognised += unknown(step, known)
+
+
+def passed_on(step):
     """Return the names of the secrets that a step gets under their own names."""
     return [
         name
@@ -173,54 +209,70 @@ def handed_over(step):
     ]
 
 
-def read_step(step, read):
-    """Take a step into the job; only six actions are known."""
-    action, options = step.get("uses", "").partition("@")[0], step.get("with", {})
-    known = {"name", "uses", "with"} if action else {"name", "run"}
-    if action == "docker/login-action" and options == LOGIN:
-        read.secrets.append("registry")
-    elif step.get("run") in ("make deploy", "make rollback"):
-        known |= {"env"}
-        rest = {k: step["env"][k] for k in step["env"].keys() - handed_over(step)}
-        if rest and rest == PULL:
-            read.secrets.append("registry")
-        else:
-            read.secrets += SECRET.findall(str(rest))
+def read_action(step, read):
+    """Take an action, if ACTIONS knows it."""
+    known = {"name", "uses", "with"}
+    action = step["uses"].partition("@")[0]
+    if action in ACTIONS:
+        ACTIONS[action](step, step.get("with", {}), read)
     else:
-        read.secrets += SECRET.findall(str(step))
-    if action == "actions/checkout":
-        read.keeps_credentials = options.get("persist-credentials") != "false"
-        # Heroku wants all of history.
-        read.more += unknown(options, {"persist-credentials", "fetch-depth"})
-    elif action == "astral-sh/setup-uv":
-        read.tools = ["uv"]
-        pins = options.get("cache-dependency-glob") == "requirements-dev.txt"
-        read.is_cached = pins and "enable-cache" not in options
-        read.more += unknown(
-            options, {"version", "cache-dependency-glob", "enable-cache"}
-        )
-    elif action == "actions/upload-artifact" and step.get("if") == "always()":
+        read.unrecognised.append(action)
+    if action == "actions/upload-artifact" and step.get("if") == "always()":
         known |= {"if"}
-        read.publishes.append("reports" if options == REPORTS else options)
-    elif action == "actions/upload-artifact":
-        read.publishes.append(find(options, DIGESTS))
-    elif action == "actions/download-artifact":
-        read.takes.append(find(options, TAKEN))
-    elif action == "docker/setup-buildx-action" and is_builder(options):
-        read.tools.append("builder")
-    elif action and action != "docker/login-action":
-        read.more.append(action)
-    read.more += unknown(step, known)
+    if action != "docker/login-action":
+        read.secrets += SECRET.findall(str(step))
+    read.unrecognised += unknown(step, known)
 
 
-def is_builder(options):
-    """Say whether a builder is given its image, pinned, and nothing else."""
+def read_checkout(step, options, read):
+    read.keeps_credentials = options.get("persist-credentials") != "false"
+    # Heroku needs the whole history.
+    read.unrecognised += unknown(options, {"persist-credentials", "fetch-depth"})
+
+
+def read_uv(step, options, read):
+    read.tools = ["uv"]
+    pins = options.get("cache-dependency-glob") == "requirements-dev.txt"
+    read.is_cached = pins and "enable-cache" not in options
+    known = {"version", "cache-dependency-glob", "enable-cache"}
+    read.unrecognised += unknown(options, known)
+
+
+def read_upload(step, options, read):
+    """Take an upload: reports of every run, or the digest of one that succeeded."""
+    known = {"reports": REPORTS} if step.get("if") == "always()" else DIGESTS
+    read.publishes.append(name_of(options, known))
+
+
+def read_download(step, options, read):
+    read.consumes.append(name_of(options, DOWNLOADS))
+
+
+def read_login(step, options, read):
+    read.secrets += ["registry"] if options == LOGIN else SECRET.findall(str(step))
+
+
+def read_builder(step, options, read):
+    """Take a builder that has its image, pinned, and no other option."""
     image = options.get("driver-opts", "").removeprefix("image=")
-    return options.keys() == {"driver-opts"} and is_pinned(image, "moby/buildkit")
+    if options.keys() == {"driver-opts"} and is_pinned(image, "moby/buildkit"):
+        read.tools.append("builder")
+    else:
+        read.unrecognised.append(options)
+
+
+ACTIONS = {
+    "actions/checkout": read_checkout,
+    "actions/download-artifact": read_download,
+    "actions/upload-artifact": read_upload,
+    "astral-sh/setup-uv": read_uv,
+    "docker/login-action": read_login,
+    "docker/setup-buildx-action": read_builder,
+}
 
 
 def published_port(service):
-    """Return where the only port of a service is to be found on 127.0.0.1."""
+    """Return the port of 127.0.0.1 that leads to the only port of a service."""
     (port,) = service["ports"]
     return int(port.partition(":")[0])
 

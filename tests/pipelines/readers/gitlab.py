@@ -7,15 +7,15 @@ import copy
 import re
 
 from tests.pipelines.model import (
-    HANDED_ON,
     PINNED_NODE,
     PINNED_UV,
     PORTS,
+    PROMOTED,
     Job,
-    find,
     is_pinned,
-    lead,
-    setup,
+    name_of,
+    resolve_addresses,
+    split_setup,
     unknown,
     without_digest,
 )
@@ -43,16 +43,16 @@ REPORTS = {
     },
 }
 DIGESTS = {
-    name: {"expire_in": "3 months", "paths": [path]} for name, path in HANDED_ON.items()
+    name: {"expire_in": "3 months", "paths": [path]} for name, path in PROMOTED.items()
 }
-# What GitLab and Docker read, and no make target does.
+# GitLab and Docker read these; no make target does.
 OWN_VARIABLES = {"DOCKER_TLS_CERTDIR", "GIT_DEPTH"}
-# What lets a server of Kamal's pull the image
+# With these, Kamal's servers pull the image.
 PULL = {
     "REGISTRY_USER": "$CI_REGISTRY_USER",
     "REGISTRY_PASSWORD": "$CI_REGISTRY_PASSWORD",
 }
-# What a job with Docker may do before it calls make.
+# A job with Docker may run these before it calls make.
 SETUP = {
     "apk add --no-cache bash make": "make",
     "apk add --no-cache bash curl git make python3": "python",
@@ -66,7 +66,7 @@ SETUP = {
 WORKFLOWS = {"request", "main", "rollback", "nightly"}
 SOURCE = "$CI_PIPELINE_SOURCE"
 MAIN = "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"
-# When a rule holds. One without a condition always does.
+# The workflows in which a rule holds. One without a condition always does.
 HOLDS = {
     f'{SOURCE} == "schedule"': {"nightly"},
     f'{SOURCE} != "schedule"': {"request", "main"},
@@ -75,7 +75,7 @@ HOLDS = {
     MAIN: {"main", "nightly"},
     None: WORKFLOWS,
 }
-# A job that nobody need start is not of a push: a person uses it later, by itself.
+# An optional job does not belong to a push: a person starts it later, by itself.
 OPTIONAL = {"when": "manual", "allow_failure": "true"}
 
 
@@ -98,8 +98,8 @@ def read(files):
     }
 
 
-def frame(files):
-    """Return what stands around the jobs."""
+def workflow_settings(files):
+    """Return everything around the jobs."""
     return {key: value for key, value in files[FILE].items() if key in GLOBAL}
 
 
@@ -124,10 +124,10 @@ def merge(below, above):
 
 def read_workflow(workflow, jobs, file):
     rules = {name: first_rule(job, workflow) for name, job in jobs.items()}
-    # What a person may start later is a part of the pipeline of main.
-    beside = "main" if workflow == "rollback" else workflow
+    # The jobs that a person may start later are in the pipeline of main.
+    pipeline = "main" if workflow == "rollback" else workflow
     others = {
-        name: it for name, it in jobs.items() if first_rule(it, beside) is not None
+        name: it for name, it in jobs.items() if first_rule(it, pipeline) is not None
     }
     return {
         name: read_job(job, rules[name], earlier(job, others, file["stages"]), file)
@@ -136,20 +136,23 @@ def read_workflow(workflow, jobs, file):
     }
 
 
+def is_optional(rule):
+    return rule | OPTIONAL == rule
+
+
 def first_rule(job, workflow):
     """Return the rule that adds a job to a workflow, or None."""
     if "rules" not in job:
         return {} if workflow != "rollback" else None
-    for rule in job["rules"]:
-        is_optional = rule | OPTIONAL == rule
-        flows = HOLDS.get(rule.get("if"), WORKFLOWS)
-        if is_optional:
-            flows = {"rollback"} if "main" in flows else set()
-        elif workflow == "rollback":
-            continue
-        if workflow in flows:
-            return rule
-    return None
+    return next((it for it in job["rules"] if workflow in workflows_of(it)), None)
+
+
+def workflows_of(rule):
+    """Return the workflows to which a rule adds its job."""
+    found = HOLDS.get(rule.get("if"), WORKFLOWS)
+    if is_optional(rule):
+        return {"rollback"} if "main" in found else set()
+    return found - {"rollback"}
 
 
 def earlier(job, jobs, stages):
@@ -159,73 +162,81 @@ def earlier(job, jobs, stages):
 
 
 def read_job(job, rule, earlier, file):
-    services, variables = job.get("services", []), job.get("variables", {})
+    services = job.get("services", [])
+    begun, run = split_setup(job.get("before_script", []) + job["script"], SETUP)
+    names = [it["name"] for it in services if it["alias"] != "docker"]
+    settings = file.get("variables", {})
+    read = Job(
+        run=run,
+        needs=job.get("needs", earlier),
+        services=[without_digest(name) for name in names],
+        variables=read_variables(job.get("variables", {}), services),
+        may_fail=rule.get("allow_failure") == "true" and not is_optional(rule),
+        has_timeout="timeout" in job,
+        is_cached=job.get("cache") == CACHE,
+        tools=read_tools(job, begun),
+        write_permissions=["packages"] if "make publish" in run else [],
+        concurrency_group=job.get("resource_group", ""),
+        main_only=rule.get("if", "").endswith(MAIN),
+        manual=rule.get("when") == "manual" and not is_optional(rule),
+        keeps_credentials=settings.get("FF_GIT_URLS_WITHOUT_TOKENS") != "true",
+        unrecognised=unknown(job, JOB_KEYS) + unknown_rule(rule),
+    )
+    read_environment(job, read)
+    if "registry" in begun or PULL.items() <= job.get("variables", {}).items():
+        read.secrets.append("registry")
+    if read.concurrency_group and job.get("interruptible") != "false":
+        read.unrecognised.append("a deployment that can be cancelled")
+    if job.get("cache") not in (CACHE, []):
+        read.unrecognised.append(job.get("cache"))
+    for service in services:
+        read.unrecognised += unknown(service, {"name", "alias"})
+    read_artifacts(job, file, read)
+    return read
+
+
+def read_variables(variables, services):
+    """Return the variables of a job that a make target reads."""
     listening = {
         (service["alias"], PORTS[image]): image
         for service in services
         if (image := without_digest(service["name"])) in PORTS
     }
+    kept = {
+        name: value
+        for name, value in variables.items()
+        if name not in OWN_VARIABLES and PULL.get(name) != value
+    }
     # The services get the job's variables, so their password is the job's.
     password = variables.get("POSTGRES_PASSWORD")
-    begun, run = setup(job.get("before_script", []) + job["script"], SETUP)
-    is_optional = rule | OPTIONAL == rule
-    read = Job(
-        run=run,
-        needs=job.get("needs", earlier),
-        services=[
-            without_digest(service["name"])
-            for service in services
-            if service["alias"] != "docker"
-        ],
-        variables=lead(
-            {
-                key: value
-                for key, value in variables.items()
-                if key not in OWN_VARIABLES and PULL.get(key) != value
-            },
-            listening,
-            password,
-            "$CI_REGISTRY_IMAGE",
-        ),
-        may_fail=rule.get("allow_failure") == "true" and not is_optional,
-        has_timeout="timeout" in job,
-        is_cached=job.get("cache") == CACHE,
-        tools=read_tools(job, begun),
-        may_write=["packages"] if "make publish" in run else [],
-        lock=job.get("resource_group", ""),
-        main_only=rule.get("if", "").endswith(MAIN),
-        by_person=rule.get("when") == "manual" and not is_optional,
-        keeps_credentials=file.get("variables", {}).get("FF_GIT_URLS_WITHOUT_TOKENS")
-        != "true",
-        more=unknown(job, JOB_KEYS) + unknown(rule, {"if", "allow_failure", "when"}),
-    )
-    if rule.get("when", "manual") != "manual":
-        read.more.append(rule)
+    return resolve_addresses(kept, listening, password, "$CI_REGISTRY_IMAGE")
+
+
+def unknown_rule(rule):
+    """Return a list with what a reader does not know of a rule, if anything."""
+    found = unknown(rule, {"if", "allow_failure", "when"})
+    is_known = rule.get("when", "manual") == "manual" and rule.get("if") in HOLDS
+    return found if is_known else [*found, rule]
+
+
+def read_environment(job, read):
     if environment := job.get("environment"):
         whole = environment if isinstance(environment, dict) else {"name": environment}
         read.secrets.append(whole["name"])
-        read.more += unknown(whole, {"name", "url", "action"})
-        if whole.get("action") != (None if "make deploy" in run else "prepare"):
-            read.more.append(whole)
-    if "registry" in begun or PULL.items() <= variables.items():
-        read.secrets.append("registry")
-    # A delivery is never cancelled half-way.
-    if read.lock and job.get("interruptible") != "false":
-        read.more.append("may be cancelled")
-    # What a job needs, it gets the artifacts of.
+        read.unrecognised += unknown(whole, {"name", "url", "action"})
+        deploys = "make deploy" in read.run
+        if whole.get("action") != (None if deploys else "prepare"):
+            read.unrecognised.append(whole)
+
+
+def read_artifacts(job, file, read):
+    """Take the artifacts of a job, and those of the jobs that it needs."""
     needed = [file.get(name, {}).get("artifacts") for name in read.needs]
-    read.takes = [name for name, kept in DIGESTS.items() if kept in needed]
-    if rule.get("if") not in HOLDS:
-        read.more.append(rule)
-    for service in services:
-        read.more += unknown(service, {"name", "alias"})
-    if job.get("cache") not in (CACHE, []):
-        read.more.append(job.get("cache"))
+    read.consumes = [name for name, kept in DIGESTS.items() if kept in needed]
     if "artifacts" in job:
         is_whole = job["artifacts"] == REPORTS and "coverage" in job
         kept = "reports" if is_whole else job["artifacts"]
-        read.publishes.append(find(kept, DIGESTS))
-    return read
+        read.publishes.append(name_of(kept, DIGESTS))
 
 
 def read_tools(job, begun):

@@ -12,7 +12,6 @@ from tests.pipelines.readers import circleci
 from tests.pipelines.runners.sandbox import Run, Sandbox, Service
 
 IMAGE_KEYS = {"image", "environment"}
-ENTRY_KEYS = {"requires", "filters", "context", "serial-group", "type"}
 RUN_KEYS = {"name", "command", "no_output_timeout"}
 # CircleCI's own shell: https://circleci.com/docs/reference/configuration-reference/
 SHELL = "bash -eo pipefail -c"
@@ -21,7 +20,7 @@ SHELL = "bash -eo pipefail -c"
 def run_circleci(project, sandbox: Sandbox, workflow="main", jobs=()):
     """Run the workflows of a push to main, or of the night.
 
-    It passed if `ci` or `nightly` did: whoever asks for them heeds no other workflow.
+    It passed if `ci` or `nightly` did: the result of no other workflow counts.
     """
     file = circleci.parse(project)[circleci.FILE]
     (sandbox.scratch / "artifacts").mkdir()
@@ -42,13 +41,10 @@ def run_circleci(project, sandbox: Sandbox, workflow="main", jobs=()):
 
 
 def read_entries(workflow):
-    """Return the jobs of a workflow on main, with their options.
-
-    Somebody approves whatever waits for that.
-    """
+    """Return the jobs of a workflow on main, with their options: all are approved."""
     found = {}
     for name, options in circleci.read_entries(workflow).items():
-        check_keys(options, ENTRY_KEYS)
+        check_keys(options, circleci.ENTRY_KEYS)
         if "main" in circleci.FILTERS.get(options.get("filters"), {"main"}):
             found[name] = options
     return found
@@ -76,7 +72,7 @@ def run_jobs(entries, needs, names, file, project, sandbox, run):
 
 
 def run_job(name, contexts, file, project, sandbox, run):
-    """Run one job, and write down in the run how it ended."""
+    """Run one job, and record its result in the run."""
     job = file["jobs"][name]
     check_keys(job, {"executor", "steps", "environment"})
     executor = file["executors"][job["executor"]]
@@ -94,27 +90,29 @@ def run_job(name, contexts, file, project, sandbox, run):
     environment = box.environment(CI="true", CIRCLECI="true")
     environment |= primary.get("environment", {}) | job.get("environment", {})
     for context in contexts:
-        environment |= sandbox.secrets[context.removeprefix(circleci.OURS)]
+        environment |= sandbox.secrets[context.removeprefix(circleci.CONTEXT_PREFIX)]
     steps = list(circleci.expand(job["steps"], file["commands"]))
     packages = environment["UV_CACHE_DIR"]
-    # A job without a cache downloads anew: here uv's cache stands for the network, too.
+    # A job without a cache downloads anew: uv's cache also stands in for the network.
     if "restore_cache" in dict(steps):
         del environment["UV_CACHE_DIR"]
     places = {"project": project.path, "artifacts": run.artifacts / name}
     places["workspace"] = sandbox.scratch / "workspace"
-    lines = [translate(*step, places, kept(file, packages)) for step in steps]
+    lines = [
+        translate(*step, places, restore_commands(file, packages)) for step in steps
+    ]
     script = "\n".join(["failed=0", *lines, "exit $failed"])
     command = ["bash", "-c", script]
     done = box.run(command, box.scratch / "project", environment, services)
     run.results[name] = "failure" if done.returncode else "success"
     run.logs[name] = done.stdout
-    run.told |= box.told()
+    run.server_logs |= box.server_logs()
 
 
-def kept(file, packages):
-    """Return the caches of an earlier run: by key, the commands that bring each back.
+def restore_commands(file, packages):
+    """Return the commands that restore each cache of an earlier run, by its key.
 
-    What uv downloaded stands for every one of them, in the folder that it was saved from.
+    uv's own cache stands in for each of them, in the folder that the job saved.
     """
     found = {}
     for job in file["jobs"].values():
@@ -153,7 +151,7 @@ def translate(step, body, places, caches):
     if step == "attach_workspace":
         check_keys(body, {"at"})
         return f"cp -R {workspace}/. {shlex.quote(body['at'])} || failed=$?"
-    # These two run in any case, and a folder that is not there does not fail the job.
+    # These two always run, and a missing folder does not fail the job.
     if step in {"store_artifacts", "store_test_results"}:
         check_keys(body, {"path"})
         path = shlex.quote(body["path"])

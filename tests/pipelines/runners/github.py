@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from tests.pipelines.readers.github import published_port
-from tests.pipelines.runners.sandbox import Run, Service, united
+from tests.pipelines.runners.sandbox import Run, Service, merge_services
 from tests.support.machine import UV
 from tests.support.project import Project
 
@@ -70,7 +70,7 @@ def run_github(project: Project, sandbox, workflow="main", jobs=()):
         ),
         results={job: results.get(job, "skipped") for job in workflow["jobs"]},
         logs={job: "".join(logs.get(job, [])) for job in workflow["jobs"]},
-        told=sandbox.told(),
+        server_logs=sandbox.server_logs(),
         artifacts=sandbox.scratch / "artifacts",
     )
 
@@ -101,7 +101,7 @@ def stand_ins(workflow):
 
 def read_services(workflow):
     """Return the services of the jobs, which reach them at the ports of their machine."""
-    return united(
+    return merge_services(
         (
             name,
             Service(

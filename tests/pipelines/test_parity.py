@@ -1,0 +1,136 @@
+"""Every provider runs the same pipeline: the one that tests/pipelines/model.py defines."""
+
+import re
+
+import pytest
+
+from tests.pipelines.answers import (
+    PROVIDERS,
+    TARGETS,
+    in_every_combination,
+    of_every_provider,
+)
+from tests.pipelines.model import PIPELINE, expected, privileged
+from tests.pipelines.readers import READERS, github, parse, read
+from tests.pipelines.workflow_settings import expected_settings
+from tests.support.options import REDIS_STATES
+
+VARIABLES = "import {target}; print(*{target}.VARIABLES)"
+
+
+def test_each_provider_has_a_reader():
+    assert list(READERS) == PROVIDERS
+
+
+@in_every_combination
+def test_each_provider_runs_the_same_pipeline(rendered, answers):
+    pipeline = read(answers["ci_provider"], rendered(**answers))
+    assert pipeline == expected(**answers)
+    for workflow, jobs in expected(**answers).items():
+        assert list(pipeline[workflow]) == list(jobs), "the order of the jobs differs"
+
+
+@in_every_combination
+def test_no_pull_request_sees_a_secret_or_can_push(rendered, answers):
+    pipeline = read(answers["ci_provider"], rendered(**answers))
+    assert privileged(pipeline["request"]) == []
+    assert privileged(pipeline["nightly"]) == []
+    deploys = answers.get("deploy_target", "none") != "none"
+    assert privileged(pipeline["main"]) == (
+        ["publish"] * answers["use_docker"]
+        + ["deploy-staging", "deploy-production"] * deploys
+    )
+
+
+@in_every_combination
+def test_jobs_see_only_the_secrets_of_their_environment(rendered, answers):
+    pipeline = read(answers["ci_provider"], rendered(**answers))
+    for jobs in pipeline.values():
+        for name, job in jobs.items():
+            if job.secrets and name != "publish":
+                environment, *others = job.secrets
+                assert name.endswith(f"-{environment}")
+                assert set(others) <= {"registry"}
+
+
+@pytest.mark.parametrize("target", sorted(set(TARGETS) - {"none"}))
+def test_deploy_jobs_pass_the_secrets_that_their_target_reads(rendered, target):
+    project = rendered(use_docker=True, deploy_target=target)
+    files = parse("github", project)
+    jobs = files[github.CHANGE]["jobs"] | files[github.ROLLBACK]["jobs"]
+    passed = {
+        name: [it for step in job["steps"] for it in github.passed_on(step)]
+        for name, job in jobs.items()
+        if "environment" in job
+    }
+    assert passed.keys() == {"deploy-staging", "deploy-production", "rollback"}
+    (names,) = {tuple(it) for it in passed.values()}
+    code = VARIABLES.format(target=target)
+    wanted = project.run("python3", "-B", "-c", code, PYTHONPATH="deploy")
+    assert wanted.returncode == 0, wanted.stdout
+    assert set(wanted.stdout.split()) <= set(names)
+    text = project.read("docs/pipeline.md") + project.read("docs/delivery.md")
+    assert all(f"`{name}`" in text for name in names)
+
+
+@in_every_combination
+def test_each_change_builds_its_image_once(rendered, answers):
+    pipeline = read(answers["ci_provider"], rendered(**answers))
+    for workflow, command in (("request", "make image"), ("main", "make publish")):
+        commands = [it for job in pipeline[workflow].values() for it in job.run]
+        builds = [it for it in commands if it in ("make image", "make publish")]
+        assert builds == [command] * answers["use_docker"]
+
+
+@of_every_provider
+@pytest.mark.parametrize("target", TARGETS)
+def test_workflow_settings_are_the_expected_ones(rendered, provider, target):
+    answers = {"ci_provider": provider, "use_docker": True, "deploy_target": target}
+    files = parse(provider, rendered(**answers))
+    assert READERS[provider].workflow_settings(files) == expected_settings(**answers)
+
+
+@of_every_provider
+def test_project_has_only_the_files_of_its_provider(rendered, provider):
+    files = rendered(ci_provider=provider).files()
+    folders = (".github/", ".gitlab", ".circleci/")
+    found = {name for name in files if name.startswith(folders)}
+    assert found == set(READERS[provider].FILES)
+
+
+def test_pipeline_calls_only_existing_make_targets(rendered):
+    jobs = [job for workflow in PIPELINE.values() for job in workflow.values()]
+    commands = [command for job in jobs for command in job.run]
+    called = {re.fullmatch("make ([a-z-]+)", command)[1] for command in commands}
+    for target in set(TARGETS) - {"none"}:
+        project = rendered(use_docker=True, deploy_target=target)
+        assert called <= prerequisites(project).keys()
+
+
+def test_make_ci_runs_the_jobs_lint_and_test(rendered):
+    jobs = PIPELINE["main"]
+    for answers in REDIS_STATES.values():
+        targets = prerequisites(rendered(**answers))["ci"]
+        assert [f"make {target}" for target in ["wait", *targets]] == [
+            jobs["test"].run[0],
+            *jobs["lint"].run,
+            *jobs["test"].run[1:],
+        ]
+
+
+def prerequisites(project):
+    """Return the prerequisites of each target of the Makefile."""
+    rules = re.findall(r"^([a-z-]+): ([^#\n]*)##", project.read("Makefile"), re.M)
+    return {target: names.split() for target, names in rules}
+
+
+def test_default_port_and_user_are_those_of_the_image(rendered):
+    settings = rendered().read("config/settings/base.py")
+    assert re.findall(r'"POSTGRES_PORT", default=(\d+)', settings) == ["5432"]
+    assert re.findall(r'"POSTGRES_USER", default="(\w+)"', settings) == ["postgres"]
+
+
+@pytest.mark.parametrize("answers", REDIS_STATES.values(), ids=REDIS_STATES)
+def test_example_has_every_variable_of_the_pipeline(rendered, answers):
+    known = re.findall("^([A-Z_]+)=", rendered(**answers).read(".env.example"), re.M)
+    assert expected(**answers)["main"]["test"].variables.keys() <= set(known)
