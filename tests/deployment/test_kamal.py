@@ -58,8 +58,7 @@ def project(render_for_module):
         for folder in os.environ["PATH"].split(os.pathsep)
         if not Path(folder, "kamal").exists()
     )
-    done = project.make("tools", PATH=path)
-    assert done.returncode == 0, done.stdout
+    project.make_ok("tools", PATH=path)
     return project
 
 

@@ -233,10 +233,7 @@ def test_a_wrong_question_is_one_sentence(smoke, arguments, seconds, sentence):
 
 @pytest.fixture(scope="module")
 def project(render_for_module):
-    project = render_for_module(deploy_target="heroku")
-    done = project.make("setup")
-    assert done.returncode == 0, done.stdout
-    return project
+    return render_for_module(deploy_target="heroku").installed()
 
 
 @pytest.mark.slow
@@ -249,7 +246,7 @@ def test_the_project_is_ready_on_a_migrated_database_and_not_before(project, smo
             url = f"http://127.0.0.1:{server.port}"
             before = smoke(url, "1f2e3d", seconds=10)
             manage = (".venv/bin/python", "manage.py", "migrate")
-            assert project.run(*manage, **environment).returncode == 0
+            project.run_ok(*manage, **environment)
             after = smoke(url, "1f2e3d", seconds=10)
             other = smoke(url, "4c5b6a", seconds=2)
             # Beside /readyz, the project asks for its own host, and for TLS.

@@ -5,13 +5,7 @@ import re
 
 import pytest
 
-from tests.support.options import (
-    QUESTIONS,
-    REDIS_STATES,
-    TEMPLATE,
-    choices,
-    combinations,
-)
+from tests.support.options import FULL, QUESTIONS, TEMPLATE, choices, combinations
 
 PAGES = [TEMPLATE / "README.md", *sorted(TEMPLATE.glob("docs/**/*.md"))]
 
@@ -214,11 +208,9 @@ def test_the_page_on_delivery_names_every_variable_that_a_delivery_needs(
 
 @pytest.fixture(scope="module")
 def project(render_for_module):
-    project = render_for_module(**REDIS_STATES["redis-celery-channels"])
+    project = render_for_module(**FULL)
     project.commit()
-    done = project.make("setup")
-    assert done.returncode == 0, done.stdout
-    return project
+    return project.installed()
 
 
 @pytest.mark.slow
@@ -229,6 +221,4 @@ def test_a_command_of_the_delivered_pages_works(project, command):
         command = command.replace("python manage.py ", "make manage ARGS=")
         project.make("manage", "ARGS=migrate")
 
-    done = project.run("bash", "-c", command)
-
-    assert done.returncode == 0, done.stdout
+    project.run_ok("bash", "-c", command)

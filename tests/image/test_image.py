@@ -16,6 +16,7 @@ from tests.support.machine import give_up
 from tests.support.options import REDIS_STATES
 from tests.support.processes import SECURE, add_slow_page, ask, production, relay
 from tests.support.project import closed_port
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 RELEASE = production()["RELEASE"]
@@ -52,8 +53,7 @@ def engine():
 def build(project, engine):
     """Build the image as a user does; return its name."""
     name = f"slipway-test-{uuid.uuid4()}"
-    done = project.make("image", IMAGE=name, RELEASE=RELEASE, **engine)
-    assert done.returncode == 0, done.stdout
+    project.make_ok("image", IMAGE=name, RELEASE=RELEASE, **engine)
     return f"{name}:{RELEASE}"
 
 
@@ -69,9 +69,7 @@ def project(engine, render_for_module, request):
     project = render_for_module(**request.param, use_docker=True)
     add_slow_page(project)
     (project / ".env").write_text("DJANGO_SECRET_KEY=a-secret-of-this-machine")
-    done = project.make("setup")
-    assert done.returncode == 0, done.stdout
-    return project
+    return project.installed()
 
 
 @pytest.fixture(scope="module")
@@ -121,14 +119,13 @@ def container(image, variables, *command, options=(), port=None):
 
 
 def eventually(function, name):
-    """Return what a function returns once it raises nothing: a container needs a moment."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
+    """Return what a function returns, once the container of this name is ready for it."""
+
+    def try_it():
+        with contextlib.suppress(OSError):
             return function()
-        except (OSError, AssertionError):
-            assert time.monotonic() < deadline, docker("logs", name).stdout
-            time.sleep(0.2)
+
+    return wait_until(try_it, reason=lambda: docker("logs", name).stdout)
 
 
 def in_container(image, *command):
@@ -190,11 +187,7 @@ def test_it_runs_the_worker(project, image, variables):
         return
     command = ["celery", "--app", "config", "worker", "--loglevel", "info"]
     with container(image, variables, *command) as (name, _):
-
-        def ready():
-            assert " ready." in docker("logs", name).stdout
-
-        eventually(ready, name)
+        eventually(lambda: " ready." in docker("logs", name).stdout, name)
 
 
 @pytest.mark.parametrize("name", ["DJANGO_SECRET_KEY", "SITE_URL", "POSTGRES_HOST"])

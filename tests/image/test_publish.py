@@ -47,17 +47,13 @@ def asked(project):
     return shlex.split(line)
 
 
-def commit(project):
-    return project.run("git", "rev-parse", "HEAD").stdout.strip()
-
-
 def test_the_image_is_named_for_its_commit_and_not_pushed(project):
     done = make(project, "image")
 
     assert done.returncode == 0, done.stdout
     words = asked(project)
-    assert words[words.index("--tag") + 1] == f"my-project:{commit(project)}"
-    assert f"RELEASE={commit(project)}" in words
+    assert words[words.index("--tag") + 1] == f"my-project:{project.head()}"
+    assert f"RELEASE={project.head()}" in words
     assert "--push" not in words
 
 
@@ -73,8 +69,8 @@ def test_publish_pushes_once_with_its_origin_and_says_the_digest(project, as_var
     words = asked(project)
     assert words[:3] == ["buildx", "build", "--push"]
     options = dict(zip(words, words[1:], strict=False))
-    assert options["--tag"] == f"ghcr.io/team/name:{commit(project)}"
-    assert options["--build-arg"] == f"RELEASE={commit(project)}"
+    assert options["--tag"] == f"ghcr.io/team/name:{project.head()}"
+    assert options["--build-arg"] == f"RELEASE={project.head()}"
     assert options["--provenance"] == "mode=max"
     assert options["--sbom"].startswith("generator=docker/buildkit-syft-scanner:")
     assert done.stdout.splitlines()[-1] == f"Pushed ghcr.io/team/name@{DIGEST}"

@@ -86,8 +86,7 @@ def checkout(template, tmp_path):
     origin = Project(tmp_path / "origin")
     shutil.copytree(template, origin.path)
     origin.commit()
-    done = origin.run("git", "clone", "--quiet", ".", "../slipway")
-    assert done.returncode == 0, done.stdout
+    origin.run_ok("git", "clone", "--quiet", ".", "../slipway")
     return Project(tmp_path / "slipway")
 
 
@@ -151,13 +150,12 @@ def test_make_new_asks_and_renders(terminal, checkout):
 
 @pytest.mark.slow
 def test_make_new_works_unattended_on_a_machine_without_uv(checkout):
-    done = checkout.make(
+    checkout.make_ok(
         "new",
         "DEST=../my-project",
         "ARGS=--defaults -d use_redis=true -d 'project_name=Corner Shop'",
         PATH=path_without("uv"),
     )
-    assert done.returncode == 0, done.stdout
     assert (checkout / ".tools/bin/uv").exists()
     project = Project(checkout.path.parent / "my-project")
     assert project.read("README.md").startswith("# Corner Shop\n")

@@ -36,8 +36,7 @@ def copied(repository, tmp_path):
 
 def release(repository, version):
     repository.commit(version)
-    done = repository.run("git", "tag", version)
-    assert done.returncode == 0, done.stdout
+    repository.run_ok("git", "tag", version)
 
 
 def copy(repository, destination, *options, scheme=""):
@@ -54,10 +53,9 @@ def copy(repository, destination, *options, scheme=""):
 
 
 def update(project, *options):
-    done = project.run(
+    project.run_ok(
         *COPIER, "update", "--defaults", *options, COPIER_SETTINGS_PATH="/dev/null"
     )
-    assert done.returncode == 0, done.stdout
 
 
 def answers(project):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.breaks import BREAKS
-from tests.support.options import REDIS_STATES
+from tests.support.options import FULL
 from tests.support.project import closed_port
 
 pytestmark = pytest.mark.slow
@@ -19,7 +19,7 @@ def project(render_for_module):
 
 @pytest.fixture
 def redis_project(render):
-    project = render(**REDIS_STATES["redis-celery-channels"])
+    project = render(**FULL)
     project.commit()
     return project
 
@@ -32,8 +32,7 @@ def red(project, gate, reason, **variables):
     assert reason in done.stdout, done.stdout
 
     project.run("git", "stash", "--include-untracked")
-    done = project.make(gate)
-    assert done.returncode == 0, done.stdout
+    project.make_ok(gate)
 
 
 @pytest.mark.parametrize(("damage", "outcome"), BREAKS.values(), ids=BREAKS)

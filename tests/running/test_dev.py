@@ -1,7 +1,7 @@
 """`make dev` serves the project, and its data survive."""
 
 import contextlib
-import http.client
+import functools
 import json
 import os
 import re
@@ -13,18 +13,18 @@ import time
 import pexpect
 import pytest
 
-from tests.support.options import REDIS_STATES
-from tests.support.project import clean_environment
+from tests.support.options import FULL, REDIS_STATES
+from tests.support.processes import ask
+from tests.support.project import clean_environment, closed_port
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
 
 @contextlib.contextmanager
 def serving(project):
-    """Run `make dev` on a free port until the block ends; yield a function that asks it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    """Run `make dev` on a free port; yield a function that sends a request to it."""
+    port = closed_port()
     process = subprocess.Popen(
         ["make", "dev", f"PORT={port}"],
         cwd=project.path,
@@ -33,22 +33,14 @@ def serving(project):
         start_new_session=True,
     )
 
-    def ask(path, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        connection.request("GET", path, headers=headers)
-        response = connection.getresponse()
-        return response.status, response.read().decode()
+    def answers():
+        assert process.poll() is None, "make dev ended"
+        with contextlib.suppress(OSError):
+            return ask(port, "/healthz")
 
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(OSError):
-                ask("/healthz")
-                break
-            assert process.poll() is None, "make dev ended"
-            assert time.monotonic() < deadline, "make dev does not answer"
-            time.sleep(0.2)
-        yield ask
+        wait_until(answers, reason=lambda: "make dev does not answer")
+        yield functools.partial(ask, port)
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(20)
@@ -56,10 +48,7 @@ def serving(project):
 
 @pytest.fixture(scope="module", params=["none", "redis-celery-channels"])
 def project(render_for_module, request):
-    project = render_for_module(**REDIS_STATES[request.param])
-    done = project.make("setup")
-    assert done.returncode == 0, done.stdout
-    return project
+    return render_for_module(**REDIS_STATES[request.param]).installed()
 
 
 def test_make_dev_serves_health_the_admin_and_its_static_files(project):
@@ -82,8 +71,7 @@ def test_data_survive_a_restart_of_the_servers(project):
         "ARGS=shell -c \"print('found', User.objects.filter(username='ann').count())\""
     )
     with serving(project):
-        done = project.make("manage", create)
-        assert done.returncode == 0, done.stdout
+        project.make_ok("manage", create)
     project.make("services-stop")
 
     assert "found 1" in project.make("manage", count).stdout
@@ -170,7 +158,7 @@ def test_a_worker_runs_tasks(render):
 
 
 def test_help_lists_every_target(render):
-    project = render(**REDIS_STATES["redis-celery-channels"])
+    project = render(**FULL)
     targets = re.findall(r"^\.PHONY: (\w\S*)", project.read("Makefile"), re.MULTILINE)
 
     shown = [line.split()[0] for line in project.make("help").stdout.splitlines()]

@@ -8,14 +8,13 @@ import pytest
 
 from tests.support.options import (
     EVERY_COMBINATION,
+    FULL,
     QUESTIONS,
-    REDIS_STATES,
     combinations,
 )
 
 pytestmark = pytest.mark.slow
 DEFAULT = QUESTIONS["python_version"]["default"]
-FULL = REDIS_STATES["redis-celery-channels"]
 ROLES = {
     name: answers
     for name, answers in EVERY_COMBINATION.items()
@@ -36,8 +35,7 @@ def needs_python(version):
 
 
 def green(project):
-    done = project.make("ci")
-    assert done.returncode == 0, done.stdout
+    done = project.make_ok("ci")
     return done.stdout
 
 
@@ -82,9 +80,7 @@ def test_what_pytest_cannot_remove_of_earlier_runs_turns_no_test_red(render):
     text = f"import warnings\nimport pytest\ndef test_it():\n    {warn}\n"
     (project / "tests" / "test_it.py").write_text(text)
 
-    done = project.make("test", ARGS="--no-cov tests/test_it.py")
-
-    assert done.returncode == 0, done.stdout
+    project.make_ok("test", ARGS="--no-cov tests/test_it.py")
 
 
 def test_a_copy_of_the_example_names_servers_of_ones_own(render):

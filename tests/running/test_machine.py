@@ -6,12 +6,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.support.project import Project, clean_environment
+from tests.support.project import clean_environment
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -38,14 +38,6 @@ def without_python(tools, tmp_path):
     return {"PATH": str(tools), "UV_PYTHON_INSTALL_DIR": str(tmp_path / "pythons")}
 
 
-def without_tests(project):
-    """Replace the delivered tests by a short one."""
-    shutil.rmtree(project / "tests")
-    (project / "tests").mkdir()
-    (project / "tests/test_truth.py").write_text("def test_truth():\n    assert True\n")
-    return project
-
-
 def sentence(done):
     """Return the last line that is not make's own, of a make that failed."""
     assert done.returncode == 2, done.stdout
@@ -54,10 +46,9 @@ def sentence(done):
 
 
 def test_make_ci_needs_python_and_a_network_but_neither_uv_nor_git(render, tools):
-    project = without_tests(render(coverage_threshold=0))
+    project = render(coverage_threshold=0).with_one_short_test()
     (tools / "python3").symlink_to(Path(sys.executable).resolve())
-    done = project.make("ci", PATH=str(tools))
-    assert done.returncode == 0, done.stdout
+    done = project.make_ok("ci", PATH=str(tools))
     assert "1 passed" in done.stdout
     assert (project / ".tools/bin/uv").exists()
 
@@ -111,8 +102,7 @@ def test_a_setup_without_network_is_told_and_the_next_one_works(render, tmp_path
         "UV_PYTHON": "3.8",
         "UV_SYSTEM_PYTHON": "1",
     }
-    done = project.make("lint", **misleading)
-    assert done.returncode == 0, done.stdout
+    project.make_ok("lint", **misleading)
     assert not list(other.glob("lib/*/site-packages/django"))
 
 
@@ -125,15 +115,16 @@ def test_a_killed_setup_is_begun_anew(render):
         start_new_session=True,
     )
     packages = project / ".venv/lib"
-    deadline = time.monotonic() + 60
-    while not list(packages.glob("*/site-packages/django*")):
-        assert time.monotonic() < deadline
+
+    def has_begun():
         assert setup.poll() is None
+        return list(packages.glob("*/site-packages/django*"))
+
+    wait_until(has_begun)
     os.killpg(setup.pid, signal.SIGKILL)
     setup.wait()
     assert not (project / ".venv/installed").exists()
-    done = project.make("lint")
-    assert done.returncode == 0, done.stdout
+    project.make_ok("lint")
 
 
 def test_an_environment_whose_python_is_gone_is_made_anew(render, without_python):
@@ -156,7 +147,8 @@ def test_an_ordinary_user_with_a_read_only_home_directory_runs_make_ci(
     home = tmp_path / "home"
     home.mkdir(mode=0o755)
     minor = sys.version_info.minor
-    rendered = without_tests(render(coverage_threshold=0, python_version=f"3.{minor}"))
+    rendered = render(coverage_threshold=0, python_version=f"3.{minor}")
+    rendered.with_one_short_test()
     # Not below the folder of this test, nor with root's Python: both may be private.
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
@@ -167,7 +159,7 @@ def test_an_ordinary_user_with_a_read_only_home_directory_runs_make_ci(
             ignore=shutil.ignore_patterns("site-packages", "test"),
         )
         shutil.copy2(shutil.which("uv"), python / "bin/uv")
-        project = Project(shutil.copytree(rendered.path, Path(folder, "project")))
+        project = rendered.copy_to(Path(folder, "project"))
         for path in [project.path, *project.path.rglob("*")]:
             os.chown(path, NOBODY, NOBODY)
         user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
@@ -176,8 +168,7 @@ def test_an_ordinary_user_with_a_read_only_home_directory_runs_make_ci(
             "LD_LIBRARY_PATH": str(python / "lib"),
             "PATH": os.pathsep.join([str(python / "bin"), os.defpath]),
         }
-        done = project.run(*user, "make", "ci", **machine)
-        assert done.returncode == 0, done.stdout
+        done = project.run_ok(*user, "make", "ci", **machine)
         project.run(*user, "make", "services-stop", **machine)
     assert "1 passed" in done.stdout
     assert not list(home.iterdir())

@@ -35,9 +35,7 @@ def project(render_for_module):
     project = render_for_module()
     (project / "apps/users/migrations/0002_slow.py").write_text(SLOW)
     (project / "apps/users/migrations/0003_concurrent.py").write_text(CONCURRENT)
-    done = project.make("setup")
-    assert done.returncode == 0, done.stdout
-    return project
+    return project.installed()
 
 
 def begin(project, variables):

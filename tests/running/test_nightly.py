@@ -9,21 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.options import REDIS_STATES
+from tests.support.options import FULL
 from tests.support.project import closed_port
 
-FULL = REDIS_STATES["redis-celery-channels"]
 PASSWORD = "kept-to-itself"
-TEST = "def test_truth():\n    assert True\n"
-
-
-def give_one_test(project):
-    """Replace the delivered tests by a short one."""
-    shutil.rmtree(project / "tests")
-    (project / "tests").mkdir()
-    (project / "tests/test_truth.py").write_text(TEST)
-    return project
-
 
 # make wait
 
@@ -32,8 +21,7 @@ def give_one_test(project):
 def project(render_for_module):
     """A project with every server, installed, whose PostgreSQL asks strangers for a password."""
     project = render_for_module(**FULL)
-    done = project.make("wait")  # Nothing is named: the embedded servers answer.
-    assert done.returncode == 0, done.stdout
+    project.make_ok("wait")  # No variable names a server: the embedded ones answer.
     project.make("services-stop")
     rules = project / ".services/postgres/pg_hba.conf"
     rules.write_text(f"local all stranger scram-sha-256\n{rules.read_text()}")
@@ -167,7 +155,7 @@ def test_a_password_that_is_not_encoded_is_not_printed(project, servers, variabl
 @pytest.fixture(scope="module")
 def outdated(render_for_module):
     """A project whose pins are the newest but for sqlparse, which is older."""
-    project = give_one_test(render_for_module(coverage_threshold=0))
+    project = render_for_module(coverage_threshold=0).with_one_short_test()
     done = project.make("lock", "ARGS=--upgrade --upgrade-package sqlparse==0.5.3")
     assert "sqlparse==0.5.3" in project.read("requirements-dev.txt"), done.stdout
     # As a night before sqlparse was renewed left them.
@@ -182,9 +170,8 @@ def outdated(render_for_module):
 def test_newest_runs_the_gates_with_newer_versions_and_changes_no_tracked_file(
     outdated,
 ):
-    done = outdated.make("newest")
+    done = outdated.make_ok("newest")
 
-    assert done.returncode == 0, done.stdout
     assert outdated.run("git", "status", "--porcelain").stdout == ""
     (newer,) = [line for line in done.stdout.splitlines() if " -> " in line]
     assert newer.startswith("  sqlparse 0.5.3 -> ")
@@ -226,8 +213,7 @@ def test_newest_that_is_red_blames_the_versions_and_lists_them(outdated):
 
 
 def advise(project):
-    done = project.run(sys.executable, "scripts/advice.py")
-    assert done.returncode == 0, done.stdout
+    done = project.run_ok(sys.executable, "scripts/advice.py")
     return done.stdout
 
 
@@ -272,10 +258,9 @@ def test_advice_without_a_test_report_asks_for_one(report, text):
 
 @pytest.mark.slow
 def test_make_advice_reads_what_make_test_wrote(render):
-    project = give_one_test(render(coverage_threshold=0))
+    project = render(coverage_threshold=0).with_one_short_test()
     project.make("test")
 
-    done = project.make("advice")
+    done = project.make_ok("advice")
 
-    assert done.returncode == 0
     assert done.stdout.splitlines()[-1].endswith(" s  tests.test_truth.test_truth")

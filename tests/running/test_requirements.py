@@ -1,17 +1,14 @@
 """The delivered lock files are what the delivered pyproject.toml compiles to."""
 
 import fcntl
-import shutil
 import sys
 
 import pytest
 
 from tests.maintenance.lock import COMBINATIONS
-from tests.support.options import REDIS_STATES, combinations
-from tests.support.project import Project
+from tests.support.options import FULL, combinations
 
 pytestmark = pytest.mark.slow
-FULL = REDIS_STATES["redis-celery-channels"]
 NAMES = ("requirements.txt", "requirements-dev.txt")
 
 
@@ -30,9 +27,8 @@ def known_packages(rendered, shared_folder):
 
 def lock_again(delivered, folder, **variables):
     """Return a copy of a project in which `make lock` has run."""
-    project = Project(shutil.copytree(delivered.path, folder))
-    done = project.make("lock", **variables)
-    assert done.returncode == 0, done.stdout
+    project = delivered.copy_to(folder)
+    project.make_ok("lock", **variables)
     return project
 
 
@@ -50,8 +46,6 @@ def test_plain_pip_installs_the_lock_file(rendered, tmp_path):
     project = rendered(**FULL)
     project.run(sys.executable, "-m", "venv", f"{tmp_path}/venv")
 
-    done = project.run(
+    project.run_ok(
         f"{tmp_path}/venv/bin/pip", "install", "--require-hashes", "-r", NAMES[0]
     )
-
-    assert done.returncode == 0, done.stdout

@@ -24,9 +24,7 @@ pytestmark = pytest.mark.slow
 def project(render_for_module, request):
     project = render_for_module(**REDIS_STATES[request.param])
     add_slow_page(project)
-    done = project.make("setup")
-    assert done.returncode == 0, done.stdout
-    return project
+    return project.installed()
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +34,7 @@ def environment(project):
         environment = production() | variables
         for command in (["migrate"], ["collectstatic", "--noinput"]):
             manage = (".venv/bin/python", "manage.py", *command)
-            done = project.run(*manage, **environment)
-            assert done.returncode == 0, done.stdout
+            project.run_ok(*manage, **environment)
         yield environment
 
 

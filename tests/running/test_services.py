@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.project import Project, clean_environment
 from tests.support.rendering import copy_with
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +35,15 @@ with psycopg.connect(**parts) as connection:
 SERVER_VARIABLES = re.compile(
     r"^((?:POSTGRES|DATABASE|REDIS|CELERY|CHANNEL)_\w+)=(.*)$", re.M
 )
+DATABASE_TEST = """\
+import pytest
+from django.contrib.auth import get_user_model
+
+
+@pytest.mark.django_db
+def test_database_is_empty():
+    assert not get_user_model().objects.exists()
+"""
 NOBODY = 65534
 
 
@@ -50,19 +60,9 @@ def install(copie_session, template):
             project = copy_with(
                 copie_session, template, answers | {"coverage_threshold": 0}
             )
-            # One short test instead of the delivered ones.
-            shutil.rmtree(project / "tests")
-            (project / "tests").mkdir()
-            (project / "tests/test_users.py").write_text(
-                "import pytest\n"
-                "from django.contrib.auth import get_user_model\n\n\n"
-                "@pytest.mark.django_db\n"
-                "def test_nobody_is_there():\n"
-                "    assert not get_user_model().objects.exists()\n"
-            )
+            project.with_one_short_test(DATABASE_TEST)
             for command in (["make", "setup"], [*RUN, "true"], [*SERVICES, "stop"]):
-                done = project.run(*command)
-                assert done.returncode == 0, done.stdout
+                project.run_ok(*command)
             known[use_redis] = project
         return known[use_redis]
 
@@ -85,9 +85,8 @@ def stopped_afterwards(project):
     """Stop the services in the end, and see that nothing of the project still runs."""
     yield project
     if processes(project):
-        done = project.run(*SERVICES, "stop")
-        assert done.returncode == 0, done.stdout
-    assert wait_until(lambda: not processes(project), 5), processes(project)
+        project.run_ok(*SERVICES, "stop")
+    wait_until(lambda: not processes(project), 5, lambda: processes(project))
 
 
 @pytest.fixture
@@ -125,19 +124,8 @@ def processes(project, word=""):
     ]
 
 
-def wait_until(condition, seconds):
-    """Return whether the condition came true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
-
-
 def query(project, sql, **variables):
-    done = project.run(*RUN, PYTHON, "-c", QUERY, sql, timeout=90, **variables)
-    assert done.returncode == 0, done.stdout
+    done = project.run_ok(*RUN, PYTHON, "-c", QUERY, sql, timeout=90, **variables)
     return done.stdout.splitlines()[-1]
 
 
@@ -147,8 +135,7 @@ def postmaster(project):
 
 def server_variables(project, **variables):
     """Return what a command finds in its environment about servers."""
-    done = project.run(*RUN, "env", timeout=90, **variables)
-    assert done.returncode == 0, done.stdout
+    done = project.run_ok(*RUN, "env", timeout=90, **variables)
     return dict(SERVER_VARIABLES.findall(done.stdout))
 
 
@@ -189,7 +176,7 @@ def test_a_second_command_uses_the_same_servers_and_starts_at_once(full):
     query(full, "SELECT 1")
     first = postmaster(full)
     begin = time.monotonic()
-    assert full.run(*RUN, "true").returncode == 0
+    full.run_ok(*RUN, "true")
     assert time.monotonic() - begin < 0.7
     assert postmaster(full) == first
     assert len(processes(full, "supervisor.py")) == 1
@@ -205,7 +192,7 @@ def test_servers_run_as_long_as_a_command_and_then_stop_by_themselves(full):
         command.terminate()
     time.sleep(1)
     assert len(processes(full)) == 3
-    assert wait_until(lambda: not processes(full), 5)
+    wait_until(lambda: not processes(full), 5)
     assert not sockets.exists()
     assert not (full / ".services/addresses.json").exists()
 
@@ -231,7 +218,7 @@ def test_commands_that_start_at_once_share_the_servers(plain):
 
 def test_a_command_that_runs_alone_waits_for_the_other(plain):
     with background(plain, *SERVICES, "run-alone", "sleep", "60") as first:
-        assert wait_until(lambda: (plain / ".services/turn.lock").exists(), 20)
+        wait_until(lambda: (plain / ".services/turn.lock").exists(), 20)
         with background(plain, *SERVICES, "run-alone", "echo", "its turn") as second:
             assert "waiting for it" in second.stdout.readline()
             assert second.poll() is None
@@ -240,12 +227,8 @@ def test_a_command_that_runs_alone_waits_for_the_other(plain):
             assert second.wait(10) == 0
 
 
-def test_pipelines_at_once_in_one_new_project_and_in_another_end_green(
-    render, install, plain
-):
-    new = render(coverage_threshold=0)
-    shutil.rmtree(new / "tests")
-    shutil.copytree(install(False) / "tests", new / "tests")
+def test_pipelines_at_once_in_one_new_project_and_in_another_end_green(render, plain):
+    new = render(coverage_threshold=0).with_one_short_test(DATABASE_TEST)
     with (
         background(new, "make", "ci") as first,
         background(new, "make", "ci") as second,
@@ -259,11 +242,10 @@ def test_pipelines_at_once_in_one_new_project_and_in_another_end_green(
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_the_services_can_be_stopped_while_idle_and_while_running(full, times):
-    assert full.make("services-stop").returncode == 0
+    full.make_ok("services-stop")
     sockets = Path(server_variables(full)["POSTGRES_HOST"])
     for _ in range(times):
-        done = full.make("services-stop")
-        assert done.returncode == 0, done.stdout
+        full.make_ok("services-stop")
         assert not processes(full)
         assert not sockets.exists()
 
@@ -271,8 +253,8 @@ def test_the_services_can_be_stopped_while_idle_and_while_running(full, times):
 def test_the_services_can_be_stopped_while_they_start(plain):
     shutil.rmtree(plain / ".services")
     with background(plain, *RUN, "sleep", "60"):
-        assert wait_until(lambda: processes(plain, "initdb"), 10)
-        assert plain.run(*SERVICES, "stop", timeout=30).returncode == 0
+        wait_until(lambda: processes(plain, "initdb"), 10)
+        plain.run_ok(*SERVICES, "stop", timeout=30)
     assert query(plain, "SELECT 1") == "1"
 
 
@@ -297,9 +279,9 @@ def test_a_run_without_a_command_says_so(plain):
 def test_a_killed_command_leaves_no_server(full):
     stop_after(full, 1)
     with background(full, *RUN, "sleep", "60") as command:
-        assert wait_until((full / ".services/addresses.json").exists, 20)
+        wait_until((full / ".services/addresses.json").exists, 20)
         kill_group(command)
-    assert wait_until(lambda: not processes(full), 5)
+    wait_until(lambda: not processes(full), 5)
     assert query(full, "SELECT 1") == "1"
 
 
@@ -314,12 +296,11 @@ def test_a_killed_make_test_leaves_nothing_and_the_next_one_works(plain):
         "    time.sleep(60)\n"
     )
     with background(plain, "make", "test") as command:
-        assert wait_until((plain / "begun").exists, 60)
+        wait_until((plain / "begun").exists, 60)
         kill_group(command)
-    assert wait_until(lambda: not processes(plain), 5)
+    wait_until(lambda: not processes(plain), 5)
     slow.unlink()
-    done = plain.make("test")
-    assert done.returncode == 0, done.stdout
+    plain.make_ok("test")
 
 
 @pytest.mark.parametrize("next_command", ["run", "stop"])
@@ -329,18 +310,17 @@ def test_what_a_killed_supervisor_left_ends_with_the_next_command(full, next_com
     assert len(leftovers) == 2
     (supervisor,) = processes(full, "supervisor.py")
     os.kill(supervisor, signal.SIGKILL)
-    done = full.run(*SERVICES, next_command, "true", timeout=60)
-    assert done.returncode == 0, done.stdout
+    full.run_ok(*SERVICES, next_command, "true", timeout=60)
     assert not set(leftovers) & set(processes(full))
     assert query(full, "SELECT value FROM kept") == "data"
 
 
 def test_data_survive_a_stop_and_a_killed_postgres(full):
     query(full, "CREATE TABLE kept AS SELECT 'data' AS value")
-    assert full.run(*SERVICES, "stop").returncode == 0
+    full.run_ok(*SERVICES, "stop")
     query(full, "UPDATE kept SET value = 'newer'")
     os.kill(postmaster(full), signal.SIGKILL)
-    assert wait_until(lambda: not processes(full), 5)
+    wait_until(lambda: not processes(full), 5)
     assert query(full, "SELECT value FROM kept") == "newer"
 
 
@@ -348,20 +328,19 @@ def test_a_killed_valkey_comes_back(full):
     query(full, "SELECT 1")
     (valkey,) = processes(full, "valkey-server")
     os.kill(valkey, signal.SIGKILL)
-    assert wait_until(lambda: not processes(full), 5)
-    done = full.run(
+    wait_until(lambda: not processes(full), 5)
+    full.run_ok(
         *RUN,
         PYTHON,
         "-c",
         "import os, redis; redis.from_url(os.environ['REDIS_URL']).ping()",
     )
-    assert done.returncode == 0, done.stdout
 
 
 def test_a_killed_initialisation_is_begun_anew(plain):
     shutil.rmtree(plain / ".services")
     with background(plain, *RUN, "true") as command:
-        assert wait_until(lambda: processes(plain, "initdb"), 10)
+        wait_until(lambda: processes(plain, "initdb"), 10)
         kill_group(command)
         for pid in processes(plain):
             with suppress(ProcessLookupError):
@@ -377,10 +356,10 @@ def test_an_interrupted_start_leaves_nothing_and_the_next_one_works(
 ):
     stop_after(plain, 1)
     with background(plain, *RUN, "sleep", "60") as command:
-        assert wait_until(lambda: processes(plain, "supervisor.py"), 10)
+        wait_until(lambda: processes(plain, "supervisor.py"), 10)
         os.killpg(command.pid, signal_number)
         assert "Traceback" not in command.communicate(timeout=10)[0]
-    assert wait_until(lambda: not processes(plain), 10)
+    wait_until(lambda: not processes(plain), 10)
     assert query(plain, "SELECT 1") == "1"
 
 
@@ -388,7 +367,7 @@ def test_a_supervisor_that_is_asked_to_end_stops_the_servers(full):
     query(full, "SELECT 1")
     (supervisor,) = processes(full, "supervisor.py")
     os.kill(supervisor, signal.SIGTERM)
-    assert wait_until(lambda: not processes(full), 10)
+    wait_until(lambda: not processes(full), 10)
     assert query(full, "SELECT 1") == "1"
 
 
@@ -417,7 +396,7 @@ def test_services_whose_files_are_deleted_end_and_the_next_run_works(plain, name
     else:
         shutil.rmtree(plain / ".services", ignore_errors=True)
     assert query(plain, "SELECT 1") == "1"
-    assert wait_until(lambda: first not in processes(plain), 5)
+    wait_until(lambda: first not in processes(plain), 5)
     assert len(processes(plain, "supervisor.py")) == 1
 
 
@@ -426,7 +405,7 @@ def test_services_of_a_deleted_project_end(plain):
     # PostgreSQL may still write to a folder while it goes.
     while plain.path.exists():
         shutil.rmtree(plain.path, ignore_errors=True)
-    assert wait_until(lambda: not processes(plain), 5)
+    wait_until(lambda: not processes(plain), 5)
 
 
 @pytest.mark.parametrize(
@@ -506,8 +485,7 @@ def test_a_long_path_with_spaces_and_any_letters_is_no_obstacle(install, tmp_pat
     folder = tmp_path.joinpath(*parts)
     assert len(str(folder)) > 200
     with stopped_afterwards(copy_installed(install(True), folder)) as project:
-        done = project.make("lint")
-        assert done.returncode == 0, done.stdout
+        project.make_ok("lint")
         temporary = tmp_path / (80 * "t")
         temporary.mkdir()
         assert query(project, "SELECT 1", TMPDIR=str(temporary)) == "1"
@@ -585,7 +563,7 @@ def test_root_takes_over_the_data_of_an_ordinary_user(reachable):
     give(reachable, NOBODY)
     create = (*RUN, PYTHON, "-c", QUERY, "CREATE TABLE kept AS SELECT 'data' AS value")
     assert reachable.run(*as_nobody(*create)).stdout == "done\n"
-    assert reachable.run(*SERVICES, "stop").returncode == 0
+    reachable.run_ok(*SERVICES, "stop")
     assert query(reachable, "SELECT value FROM kept") == "data"
 
 
@@ -593,7 +571,7 @@ def test_root_takes_over_the_data_of_an_ordinary_user(reachable):
 def test_root_becomes_nobody_where_it_cannot_have_a_namespace(reachable):
     query(reachable, "CREATE TABLE kept AS SELECT 'data' AS value")
     assert owners(reachable) == {0}
-    assert reachable.run(*SERVICES, "stop").returncode == 0
+    reachable.run_ok(*SERVICES, "stop")
     unshare = "os.unshare(os.CLONE_NEWUSER)"
     reachable.edit("scripts/supervisor.py", unshare, "raise OSError")
     assert query(reachable, "SELECT value FROM kept") == "data"

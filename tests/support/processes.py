@@ -6,12 +6,12 @@ import socket
 import socketserver
 import subprocess
 import threading
-import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.project import clean_environment, closed_port
+from tests.support.waiting import wait_until
 
 GUNICORN = [".venv/bin/gunicorn", "--config", "config/gunicorn.py"]
 SECURE = {"Host": "example.com", "X-Forwarded-Proto": "https"}  # what a proxy says
@@ -75,16 +75,14 @@ def running(project, command=GUNICORN, *, ready=None, **variables):
 
 
 def wait_until_ready(process, port, log, ready):
-    deadline = time.monotonic() + 60
-    while True:
-        if ready and ready in log.read_text():
-            return
-        with contextlib.suppress(OSError):
-            if not ready and ask(port, "/healthz"):
-                return
+    def is_ready():
         assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.1)
+        if ready:
+            return ready in log.read_text()
+        with contextlib.suppress(OSError):
+            return ask(port, "/healthz")
+
+    wait_until(is_ready, reason=log.read_text)
 
 
 @contextlib.contextmanager

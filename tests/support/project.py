@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import tomllib
@@ -13,6 +14,7 @@ import yaml
 # What a shell at work has; everything else would leak from this test run into the project.
 KEPT = {"HOME", "LANG", "PATH", "TERM", "TMPDIR", "USER"}
 KEPT_PREFIXES = ("PIP_", "SSL_", "UV_")
+SHORT_TEST = "def test_truth():\n    assert True\n"
 
 
 def clean_environment(**variables):
@@ -55,6 +57,10 @@ class Project:
         """Return every document of a YAML file: Kubernetes' files have several."""
         return list(yaml.load_all(self.read(name), yaml.BaseLoader))
 
+    def copy_to(self, folder):
+        """Return a copy of the project in a new folder, for a test to change."""
+        return Project(shutil.copytree(self.path, folder))
+
     def files(self):
         """Return the path of every delivered file, relative to the project."""
         return {
@@ -86,6 +92,28 @@ class Project:
         """Run make; return its exit code and all that it printed."""
         return self.run("make", *targets, **variables)
 
+    def run_ok(self, *command, **options):
+        """Run a command that has to succeed; return what `run` does."""
+        done = self.run(*command, **options)
+        assert done.returncode == 0, done.stdout
+        return done
+
+    def make_ok(self, *targets, **variables):
+        """Run make, which has to succeed; return what `make` does."""
+        return self.run_ok("make", *targets, **variables)
+
+    def installed(self):
+        """Run `make setup`; return the project."""
+        self.make_ok("setup")
+        return self
+
+    def with_one_short_test(self, text=SHORT_TEST):
+        """Replace the project's tests by one; return the project."""
+        shutil.rmtree(self.path / "tests")
+        (self.path / "tests").mkdir()
+        (self.path / "tests/test_truth.py").write_text(text)
+        return self
+
     @contextlib.contextmanager
     def services(self):
         """Keep the embedded services running; yield the variables that name them."""
@@ -106,10 +134,22 @@ class Project:
             self.make("services-stop")
 
     def commit(self, message="Begin"):
-        """Make the project a git repository, or commit what changed in it."""
+        """Commit all changes, in a new repository if there is none; return the commit."""
         if not (self.path / ".git").exists():
             self.run("git", "init", "--initial-branch=main")
         self.run("git", "add", "--all")
         identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
-        done = self.run("git", *identity, "commit", "--message", message)
-        assert done.returncode == 0, done.stdout
+        self.run_ok("git", *identity, "commit", "--message", message)
+        return self.head()
+
+    def commit_each(self, texts):
+        """Make a commit for each of these texts; return the commits."""
+        commits = []
+        for text in texts:
+            (self.path / "NOTES").write_text(text)
+            commits.append(self.commit(text))
+        return commits
+
+    def head(self):
+        """Return the id of the newest commit."""
+        return self.run("git", "rev-parse", "HEAD").stdout.strip()
