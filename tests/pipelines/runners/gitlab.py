@@ -1,7 +1,7 @@
 """Run a project's own GitLab pipeline on this machine, without Docker and without GitLab.
 
 gitlab-ci-local runs each job in a copy of the project, in a shell instead of its image.
-Stand-ins replace the programs that it wants besides. The sandbox serves the services at
+Stand-ins replace the other programs that it needs. The sandbox serves the services at
 their own host names, each at an address of its own.
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.deployment.platforms import STAND_INS
 from tests.pipelines.readers import gitlab
 from tests.pipelines.runners.sandbox import Run, Sandbox, Service, merge_services
 from tests.support.node import GITLAB_CI_LOCAL, NODE, node_modules
@@ -29,7 +30,9 @@ def run_gitlab(project, sandbox: Sandbox, workflow="main", jobs=()):
     checkout = sandbox.scratch / "checkout"
     subprocess.run(["git", "clone", "--quiet", project.path, checkout], check=True)
     environment = sandbox.environment(NO_COLOR="1")
-    environment["PATH"] = os.pathsep.join([str(COMMANDS), environment["PATH"]])
+    # For services, gitlab-ci-local needs a docker command.
+    path = (str(COMMANDS), str(STAND_INS), environment["PATH"])
+    environment["PATH"] = os.pathsep.join(path)
     command = [NODE, node_modules(GITLAB_CI_LOCAL) / PROGRAM, "--force-shell-executor"]
     command += ["--shell-isolation", "--no-artifacts-to-source"]
     command += [f"--variable=CI_PIPELINE_SOURCE={SOURCES[workflow]}"]
