@@ -1,7 +1,6 @@
-"""Each provider's own file is run here, on real servers at the addresses that it names."""
+"""Each provider's own file runs here, with real servers at the addresses that it names."""
 
 import re
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.deployment.platforms import Kubernetes
+from tests.pipelines.answers import of_every_provider
 from tests.pipelines.runners import sandbox
 from tests.pipelines.runners.circleci import run_circleci
 from tests.pipelines.runners.github import run_github
@@ -17,18 +17,14 @@ from tests.pipelines.runners.gitlab import run_gitlab
 from tests.pipelines.runners.sandbox import Sandbox
 from tests.support.breaks import BREAKS
 from tests.support.machine import UV, give_up
-from tests.support.options import REDIS_STATES, choices
-from tests.support.project import Project
+from tests.support.options import FULL, REDIS_STATES, choices
 
 pytestmark = pytest.mark.slow
 RUNNERS = {"github": run_github, "gitlab": run_gitlab, "circleci": run_circleci}
 PYTHON = "3.13"  # of the test environment, so it is there
-NONE, FULL = REDIS_STATES["none"], REDIS_STATES["redis-celery-channels"]
-of_every_provider = pytest.mark.parametrize("provider", choices("ci_provider"))
-
-
+NONE = REDIS_STATES["none"]
 URL = re.compile("https://[a-z.-]+")
-# What each place where secrets stand has: the registry, and an environment.
+# The secrets of the registry, and of each environment
 SECRETS = {
     "registry": {
         "CI_REGISTRY": "registry.example.com",
@@ -53,9 +49,9 @@ def require_sandbox():
 
 @pytest.fixture(scope="session")
 def programs(rendered, tmp_path_factory):
-    """Install the servers that a project has for its development, at its versions.
+    """Install a project's development servers, at its versions.
 
-    And fill uv's cache: in the sandbox, where is no network, jobs install from it alone.
+    That also fills uv's cache, from which jobs install: the sandbox has no network.
     """
     require_sandbox()
     pins = rendered(**FULL) / "requirements-dev.txt"
@@ -72,8 +68,7 @@ def project(rendered, tmp_path):
     """Return a function that copies a rendered project, for the test to change."""
 
     def project(**answers):
-        shared = rendered(python_version=PYTHON, **answers).path
-        return Project(shutil.copytree(shared, tmp_path / "project"))
+        return rendered(python_version=PYTHON, **answers).copy_to(tmp_path / "project")
 
     return project
 
@@ -96,7 +91,7 @@ def run(programs, tmp_path):
 
 @pytest.fixture
 def platform(project, tmp_path):
-    """Return a function that returns a project's clusters, with release A in both."""
+    """Return a function that returns the clusters of a project, which run commit A."""
 
     def platform(provider):
         folder = tmp_path / "platform"
@@ -111,11 +106,7 @@ def platform(project, tmp_path):
             address = URL.search(made.read("deploy/environments.toml"))[0]
             site = f"http://localhost:8000/my-project-{name}"
             made.edit("deploy/environments.toml", f'"{address}"', f'"{site}"')
-        made.commits = []
-        for text in "AB":
-            (made / "NOTES").write_text(text)
-            made.commit(text)
-            made.commits.append(made.run("git", "rev-parse", "HEAD").stdout.strip())
+        made.commits = made.commit_each("AB")
         platform = Kubernetes(made, folder, SimpleNamespace())
         platform.run_first()
         return platform
@@ -125,7 +116,7 @@ def platform(project, tmp_path):
 
 @of_every_provider
 @pytest.mark.parametrize("answers", [NONE, FULL], ids=["none", "full"])
-def test_a_fresh_project_is_green_on_its_services(project, run, provider, answers):
+def test_fresh_project_passes_with_its_services(project, run, provider, answers):
     done = run(provider, project(ci_provider=provider, **answers), jobs=["test"])
 
     expected = {"lint": "success", "test": "success", "audit": "skipped"}
@@ -144,9 +135,7 @@ def reports(done):
 
 @of_every_provider
 @pytest.mark.parametrize("answer", choices("dependency_audit"))
-def test_an_audit_that_cannot_run_is_red_and_fails_the_pipeline_if_it_shall(
-    project, run, provider, answer
-):
+def test_audit_failure_blocks_only_when_enforced(project, run, provider, answer):
     answers = {"ci_provider": provider, "dependency_audit": answer}
     done = run(provider, project(**answers), jobs=["audit"])
 
@@ -156,12 +145,9 @@ def test_an_audit_that_cannot_run_is_red_and_fails_the_pipeline_if_it_shall(
 
 
 @of_every_provider
-def test_the_nightly_run_tests_the_newest_packages_and_enforces_the_audit(
-    project, run, provider
-):
+def test_nightly_run_tests_newest_packages_and_enforces_audit(project, run, provider):
     tried = project(ci_provider=provider)
-    warm = tried.make("newest")  # uv's cache then has the newest packages, too
-    assert warm.returncode == 0, warm.stdout
+    tried.make_ok("newest")  # This adds the newest packages to uv's cache.
     done = run(provider, tried, workflow="nightly")
 
     assert done.results == {"audit": "failure", "newest": "success"}, done.logs
@@ -171,9 +157,7 @@ def test_the_nightly_run_tests_the_newest_packages_and_enforces_the_audit(
 
 
 @of_every_provider
-def test_main_is_published_once_and_delivered_to_both_environments(
-    run, platform, provider
-):
+def test_main_is_published_once_and_deployed_twice(run, platform, provider):
     platform = platform(provider)
     done = run(provider, platform.project, platform, jobs=["deploy-production"])
 
@@ -181,20 +165,20 @@ def test_main_is_published_once_and_delivered_to_both_environments(
     assert all(done.results[name] == "success" for name in wanted), done.logs
     for name in Kubernetes.names:
         assert platform.running(name) == platform.commits[-1]
-    # Both run the very image that was published.
+    # Both environments run the published image.
     (image,) = (platform.folder / "images").iterdir()
     state = platform.state()
     for name in Kubernetes.names.values():
         _, running, _ = state[name]["deployments"]["web"][0]
         assert running.endswith(f"@sha256:{image.name}")
-    # The key of production reached production, and need not have reached staging.
+    # The last job had the key of production.
     kept = (platform.folder / "kubeconfig").read_text()
     assert kept.endswith("very-secret: my-project-production")
     assert "very-secret" not in str(done.logs)
 
 
 @of_every_provider
-def test_a_person_lets_an_environment_go_back(run, platform, provider):
+def test_person_rolls_an_environment_back(run, platform, provider):
     platform = platform(provider)
     first, second = platform.commits
     platform.run_next("staging", second)
@@ -210,9 +194,7 @@ def test_a_person_lets_an_environment_go_back(run, platform, provider):
 
 @of_every_provider
 @pytest.mark.parametrize(("damage", "outcome"), BREAKS.values(), ids=BREAKS)
-def test_what_breaks_a_project_turns_one_job_red(
-    project, run, provider, damage, outcome
-):
+def test_broken_project_fails_in_one_job(project, run, provider, damage, outcome):
     broken = project(ci_provider=provider)
     damage(broken)
     done = run(provider, broken, jobs=["test"])
@@ -226,7 +208,7 @@ def test_what_breaks_a_project_turns_one_job_red(
     assert f": {gate}] Error" in done.logs[job], done.logs[job]
     assert reason in done.logs[job], done.logs[job]
     assert not done.passed
-    # The reports of a red test are what one wants to read.
+    # Reports are published when a test fails.
     assert reports(done) == ({"coverage.xml", "junit.xml"} if gate == "test" else set())
 
 
@@ -234,12 +216,10 @@ def test_what_breaks_a_project_turns_one_job_red(
 @pytest.mark.parametrize(
     ("service", "name"), [("postgres", "PostgreSQL"), ("redis", "Redis")]
 )
-def test_a_service_that_is_gone_turns_the_job_test_red(
-    project, run, provider, service, name
-):
-    lonely = project(ci_provider=provider, **FULL)
-    lonely.edit("scripts/services.py", "PATIENCE = 60", "PATIENCE = 1")
-    done = run(provider, lonely, without=(service,), jobs=["test"])
+def test_missing_service_fails_the_job_test(project, run, provider, service, name):
+    broken = project(ci_provider=provider, **FULL)
+    broken.edit("scripts/services.py", "PATIENCE = 60", "PATIENCE = 1")
+    done = run(provider, broken, without=(service,), jobs=["test"])
 
     assert (done.results["lint"], done.results["test"]) == ("success", "failure")
     assert f"{name} at " in done.logs["test"], done.logs["test"]
@@ -251,9 +231,7 @@ def test_a_service_that_is_gone_turns_the_job_test_red(
 @pytest.mark.parametrize(
     ("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)]
 )
-def test_a_machine_without_namespaces_skips_a_run_but_fails_it_in_a_pipeline(
-    monkeypatch, ci, outcome
-):
+def test_missing_namespaces_skip_a_run_and_fail_it_in_ci(monkeypatch, ci, outcome):
     monkeypatch.setenv("CI", ci)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(outcome, match="there is no unshare"):
