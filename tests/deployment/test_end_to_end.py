@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployment.platforms import Heroku, sites
+from tests.deployment.platforms import Heroku
+from tests.deployment.platforms.base import sites
 from tests.support.machine import give_up
 from tests.support.processes import ask, production
 from tests.support.project import closed_port
@@ -75,12 +76,6 @@ def never_starts(project):
         wsgi.write('raise RuntimeError("not today")\n')
 
 
-def commit(project, message, change):
-    change(project)
-    project.commit(message)
-    return project.run("git", "rev-parse", "HEAD").stdout.strip()
-
-
 @pytest.fixture
 def nginx(tmp_path):
     """Run nginx; yield its folder and its port."""
@@ -140,7 +135,7 @@ def platform(render, nginx, tmp_path):
     with sites() as server, project.services() as variables:
         platform = Heroku(project, place, server)
         platform.variables |= production() | variables
-        del platform.variables["RELEASE"]  # It is what to deliver here.
+        del platform.variables["RELEASE"]  # A test deploys several releases.
         del platform.variables["PYTHONPATH"]  # Real processes need real time.
         platform.variables |= {
             "DYNO_PROXY": str(folder),
@@ -155,23 +150,25 @@ def platform(render, nginx, tmp_path):
 
 def test_good_releases_come_and_bad_ones_go_while_no_request_fails(platform, nginx):
     project, port = platform.project, nginx[1]
-    first = commit(project, "A", lambda project: None)
-    assert_delivered(platform, first)
+    first = project.commit("A")
+    assert_deployed(platform, first)
 
     with visitors(port) as people:
-        second = commit(project, "B", release_b)
-        assert_delivered(platform, second)
+        release_b(project)
+        second = project.commit("B")
+        assert_deployed(platform, second)
         for change, words in (
             (never_ready, "is not ready: database"),
             (never_starts, f"release {second} answers, not "),
         ):
-            bad = commit(project, change.__name__, change)
-            code, output = platform.deliver("deploy", "staging", bad)
+            change(project)
+            bad = project.commit(change.__name__)
+            code, output = platform.run("deploy", "staging", bad)
             assert code == 1, output
             assert words in output
             assert f"The old release {second} runs again and is ready." in output
             project.run("git", "reset", "--hard", second)
-        code, output = platform.deliver("rollback", "staging")
+        code, output = platform.run("rollback", "staging")
         assert code == 0, output
         assert f"staging went back to {first}: " in output
 
@@ -186,7 +183,7 @@ def test_good_releases_come_and_bad_ones_go_while_no_request_fails(platform, ngi
     assert "[X] 0002_nickname" in shown.stdout
 
 
-def assert_delivered(platform, release):
-    code, output = platform.deliver("deploy", "staging", release)
+def assert_deployed(platform, release):
+    code, output = platform.run("deploy", "staging", release)
     log = Path(platform.folder / "web.log")
     assert code == 0, output + log.read_text() * log.exists()

@@ -83,9 +83,9 @@ def test_it_is_of_the_environment_that_a_delivery_asks_for(
     urls = {f"{name}_url": f"https://{name}.example.org" for name in Fly.names}
     project = rendered(**answers, **names, **urls)
     found = configuration(project, environment)
-    asked = project.toml("deploy/environments.toml")["environments"][environment]
+    named = project.toml("deploy/environments.toml")["environments"][environment]
 
-    assert (found["app"], found["env"]["SITE_URL"]) == (asked["app"], asked["url"])
+    assert (found["app"], found["env"]["SITE_URL"]) == (named["app"], named["url"])
     assert found["app"] == f"{environment}-shop"
 
 

@@ -7,16 +7,17 @@ import re
 import shlex
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.deployment.platforms import STAND_INS, Kamal, sites
+from tests.deployment.platforms import Kamal
+from tests.deployment.platforms.base import STAND_INS, sites
 from tests.support.machine import give_up
 from tests.support.options import FULL, REDIS_STATES, TEMPLATE
 from tests.support.project import Project, closed_port
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -37,7 +38,7 @@ cd {folder}/home
 export HOME={folder}/home PATH={folder}/bin:{path} STAND_IN={folder} STAND_IN_FAILS={fails}
 exec sh -c "$SSH_ORIGINAL_COMMAND"
 """
-# Of what Docker is asked, what changes containers or images
+# The commands of Docker that change containers or images
 CHANGES = ("exec", "pull", "run", "stop", "tag")
 
 
@@ -115,8 +116,8 @@ def host(project, environment):
     ],
 )
 def test_a_defect_is_found(rendered, kamal, tmp_path, name, old, new):
-    shared = rendered(use_docker=True, deploy_target="kamal").path
-    project = Project(shutil.copytree(shared, tmp_path / "project"))
+    shared = rendered(use_docker=True, deploy_target="kamal")
+    project = shared.copy_to(tmp_path / "project")
     project.edit(f"deploy/kamal/{name}", old, new)
 
     done = kamal(project, "config", "--destination", "staging")
@@ -148,9 +149,9 @@ def test_the_image_has_the_label_by_which_kamal_prunes(project):
 class Server(Kamal):
     """The real Kamal, and a server of one environment that it reaches over SSH."""
 
-    patience = 300
+    timeout = 300
 
-    def begin(self):
+    def create(self):
         """Make the server, with the file of its secrets and no container."""
         self.save({"number": 0, "images": {}, "containers": []})
         for name in ("bin", "home", "me"):
@@ -185,9 +186,9 @@ class Server(Kamal):
     def read(self, name):
         return (self.folder / name).read_text()
 
-    def asked(self):
-        """Return what Docker was asked."""
-        return self.read("asked").splitlines()
+    def calls(self):
+        """Return the commands that Docker got."""
+        return self.read("calls").splitlines()
 
     def run_first(self):
         """Let the server run the first commit."""
@@ -234,16 +235,10 @@ def server(project, tmp_path):
             "deploy/kamal/deploy.yml", "user: deploy", f"user: {user}\n  port: {port}"
         )
         copy.edit("deploy/kamal/deploy.yml", "deploy_timeout: 60", "deploy_timeout: 1")
-        copy.commits = [commit(copy, text) for text in "ABC"]
+        copy.commits = copy.commit_each("ABC")
         server = Server(copy, tmp_path / "server", web)
         server.variables["PATH"] += f"{os.pathsep}{project / '.tools/bin'}"
         yield server
-
-
-def commit(project, text):
-    (project / "NOTES").write_text(text)
-    project.commit(text)
-    return project.run("git", "rev-parse", "HEAD").stdout.strip()
 
 
 @contextlib.contextmanager
@@ -262,10 +257,8 @@ def listening(folder, port):
             [SSHD, "-D", "-e", "-f", folder / "sshd_config"], stderr=log
         )
     try:
-        deadline = time.monotonic() + 20
-        while "Server listening" not in (folder / "sshd.log").read_text():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        log = folder / "sshd.log"
+        wait_until(lambda: "Server listening" in log.read_text(), 20, log.read_text)
         yield
     finally:
         process.terminate()
@@ -274,14 +267,14 @@ def listening(folder, port):
 
 def test_kamal_itself_delivers_and_goes_back(server):
     first, second, _ = server.commits
-    code, output = server.deliver("deploy", "staging", first)
+    code, output = server.run("deploy", "staging", first)
     assert code == 0, output
-    before = len(server.asked())
+    before = len(server.calls())
 
-    code, output = server.deliver("deploy", "staging", second)
+    code, output = server.run("deploy", "staging", second)
     assert code == 0, output
     assert server.running("staging") == second
-    words = [line.split()[1] for line in server.asked()[before:]]
+    words = [line.split()[1] for line in server.calls()[before:]]
     # The migration has a container of its own; web and worker start before the old ones end.
     assert [word for word in words if word in CHANGES] == [
         *("pull", "tag", "run"),
@@ -289,7 +282,7 @@ def test_kamal_itself_delivers_and_goes_back(server):
         *("run", "stop", "tag"),
     ]
 
-    code, back = server.deliver("rollback", "staging", IMAGE="", REGISTRY_PASSWORD="")
+    code, back = server.run("rollback", "staging", IMAGE="", REGISTRY_PASSWORD="")
     assert code == 0, back
     assert server.running("staging") == first
     assert not (server.folder / "home/.kamal/lock-my-project-staging").exists()
@@ -309,7 +302,7 @@ def test_when_a_step_fails_kamal_itself_leaves_the_old_release(server, step, wor
     server.run_first()
     server.fail(step)
 
-    code, output = server.deliver("deploy", "staging", new)
+    code, output = server.run("deploy", "staging", new)
 
     assert code == 1, output
     assert f"The old release {old} {words}" in output
@@ -323,7 +316,7 @@ def test_when_a_step_fails_kamal_itself_leaves_the_old_release(server, step, wor
 def test_kamal_trusts_no_server_that_it_does_not_know(server, known):
     other = server.read("deploy_key.pub")
 
-    code, output = server.deliver(
+    code, output = server.run(
         "deploy",
         "staging",
         server.commits[0],
@@ -332,11 +325,11 @@ def test_kamal_trusts_no_server_that_it_does_not_know(server, known):
 
     assert code == 2, output
     assert "ERROR (Net::SSH::HostKey" in output
-    assert not (server.folder / "asked").exists()
+    assert not (server.folder / "calls").exists()
 
 
 def test_a_server_takes_no_other_key(server):
-    code, output = server.deliver(
+    code, output = server.run(
         "deploy",
         "staging",
         server.commits[0],
@@ -345,4 +338,4 @@ def test_a_server_takes_no_other_key(server):
 
     assert code == 2, output
     assert "authentication failures" in output
-    assert not (server.folder / "asked").exists()
+    assert not (server.folder / "calls").exists()

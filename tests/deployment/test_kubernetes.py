@@ -11,7 +11,6 @@ from tests.deployment.platforms import Kubernetes
 from tests.graders.kubernetes import kubernetes_validate
 from tests.support.machine import give_up
 from tests.support.options import FULL, REDIS_STATES
-from tests.support.project import Project
 
 DIGEST = f"sha256:{64 * 'a'}"
 RELEASE = 40 * "b"
@@ -41,8 +40,8 @@ def build():
 @pytest.fixture
 def project(rendered, tmp_path):
     """Return a copy of a project with a worker, for the test to change."""
-    shared = rendered(**FULL, use_docker=True, deploy_target="kubernetes").path
-    return Project(shutil.copytree(shared, tmp_path / "project"))
+    shared = rendered(**FULL, use_docker=True, deploy_target="kubernetes")
+    return shared.copy_to(tmp_path / "project")
 
 
 def objects(text):

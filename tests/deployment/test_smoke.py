@@ -23,10 +23,10 @@ NOT_READY = {
 
 
 class Server(NamedTuple):
-    """Where a server is, and what each connection asked."""
+    """Where a server is, and the requests that it got."""
 
     url: str
-    asked: list
+    requests: list
 
 
 def answer(status, body, **headers):
@@ -44,7 +44,7 @@ def serving(*behaviours):
     A behaviour is an answer, or a function that gets the connection.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        asked = []
+        requests = []
 
         def serve():
             for number in range(1000):
@@ -53,7 +53,7 @@ def serving(*behaviours):
                 except OSError:
                     return
                 with connection, contextlib.suppress(OSError):
-                    asked.append(connection.recv(65_536))
+                    requests.append(connection.recv(65_536))
                     behaviour = behaviours[min(number, len(behaviours) - 1)]
                     if callable(behaviour):
                         behaviour(connection)
@@ -61,7 +61,7 @@ def serving(*behaviours):
                         connection.sendall(behaviour)
 
         threading.Thread(target=serve, daemon=True).start()
-        yield Server(f"http://127.0.0.1:{listener.getsockname()[1]}", asked)
+        yield Server(f"http://127.0.0.1:{listener.getsockname()[1]}", requests)
         listener.shutdown(socket.SHUT_RDWR)
 
 
@@ -117,7 +117,7 @@ def test_the_right_release_is_well(smoke):
     with serving(answer(200, READY)) as server:
         done = smoke(server.url, "new")
         assert done[:2] == (0, f"{server.url} is ready and runs release new.\n")
-        assert server.asked[0].startswith(b"GET /readyz HTTP/1.1\r\n")
+        assert server.requests[0].startswith(b"GET /readyz HTTP/1.1\r\n")
 
 
 def test_any_release_is_well_when_none_is_named(smoke):

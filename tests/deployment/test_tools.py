@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests.support.machine import link_programs
+
 NAMES = {"fly": "flyctl", "kubernetes": "kubectl", "render": "render"}
 PROGRAM = b"#!/bin/sh\necho fetched $1\n"
 # A machine with these has no command line of a platform.
@@ -31,7 +33,7 @@ PROGRAMS += ["rm", "sh", "sha256sum", "tar", "uname"]
 # It makes what npm would make.
 NPM = """\
 #!/bin/sh
-echo "$*" > asked.txt
+echo "$*" > calls.txt
 bin=.tools/heroku/node_modules/.bin
 mkdir -p $bin && echo 'echo heroku of npm' > $bin/heroku && chmod +x $bin/heroku
 """
@@ -44,7 +46,7 @@ class Host(ThreadingHTTPServer):
     daemon_threads = True
     body = b""
     missing = 0  # bytes that are announced and never sent
-    asked = 0
+    requests = 0
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Download)
@@ -52,7 +54,7 @@ class Host(ThreadingHTTPServer):
 
 class Download(BaseHTTPRequestHandler):
     def do_GET(self):
-        self.server.asked += 1
+        self.server.requests += 1
         self.send_response(200 if self.server.body else 404)
         length = len(self.server.body) + self.server.missing
         self.send_header("Content-Length", str(length))
@@ -79,9 +81,7 @@ def begin(render, host):
         project = render(
             deploy_target=target, use_docker=target in ("fly", "kubernetes")
         )
-        (project / "bin").mkdir()
-        for name in PROGRAMS:
-            (project / "bin" / name).symlink_to(shutil.which(name))
+        link_programs(project / "bin", PROGRAMS)
         if target in NAMES:
             host.body = pack(target, url_of(project))
             address = f"http://localhost:{host.server_port}/program"
@@ -189,7 +189,7 @@ def test_a_program_is_fetched_once_for_each_pin(begin, host):
     pin(project, host.body)
     make_tools(project)
     make_tools(project)
-    assert host.asked == 1
+    assert host.requests == 1
 
     host.body = PROGRAM.replace(b"fetched", b"newer")
     pin(project, host.body)
@@ -206,7 +206,7 @@ def test_what_the_machine_has_is_not_fetched(begin, host):
     done = make_tools(project)
 
     assert done.returncode == 0, done.stdout
-    assert (host.asked, fetched(project)) == (0, {})
+    assert (host.requests, fetched(project)) == (0, {})
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_a_machine_that_cannot_fetch_it_is_told_so(
 
     assert done.returncode == 2
     assert done.stdout.startswith(f"{sentence}\n")
-    assert (host.asked, fetched(project)) == (0, {})
+    assert (host.requests, fetched(project)) == (0, {})
 
 
 @on_each_fetched
@@ -271,7 +271,7 @@ def test_heroku_comes_from_its_package(begin):
     done = make_tools(project)
 
     assert done.returncode == 0, done.stdout
-    assert re.search(r" heroku@\d+\.\d+\.\d+$", project.read("asked.txt").strip())
+    assert re.search(r" heroku@\d+\.\d+\.\d+$", project.read("calls.txt").strip())
     assert project.run("sh", ".tools/bin/heroku").stdout == "heroku of npm\n"
 
 

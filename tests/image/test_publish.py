@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from tests.support.machine import link_programs
+
 DIGEST = "sha256:" + 64 * "a"
 METADATA = {
     "buildx.build.provenance": {"materials": [{"digest": {"sha256": 64 * "b"}}]},
@@ -29,9 +31,7 @@ def project(render):
     project = render(use_docker=True)
     project.commit()
     (project / "metadata.json").write_text(json.dumps(METADATA, indent=2))
-    (project / "bin").mkdir()
-    for name in PROGRAMS:
-        (project / "bin" / name).symlink_to(shutil.which(name))
+    link_programs(project / "bin", PROGRAMS)
     (project / "bin" / "docker").write_text(DOCKER)
     (project / "bin" / "docker").chmod(0o755)
     return project

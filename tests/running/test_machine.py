@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.machine import link_programs
 from tests.support.project import clean_environment
 from tests.support.waiting import wait_until
 
@@ -24,11 +25,7 @@ NOBODY = 65534
 @pytest.fixture
 def tools(tmp_path):
     """Return a folder with the basic tools, to be the whole PATH."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name in TOOLS:
-        (folder / name).symlink_to(shutil.which(name))
-    return folder
+    return link_programs(tmp_path / "bin", TOOLS)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What this machine has for the tests, and what becomes of a test when it lacks something."""
+"""The programs of this machine, and the end of a test that needs one it does not have."""
 
 import os
 import shutil
@@ -10,6 +10,14 @@ from tests.support.options import TEMPLATE
 UV = shutil.which("uv") or str(TEMPLATE / ".tools/bin/uv")
 
 
+def link_programs(folder, names):
+    """Link these programs of this machine into a new folder; return it, to be the PATH."""
+    folder.mkdir()
+    for name in names:
+        (folder / name).symlink_to(shutil.which(name))
+    return folder
+
+
 def give_up(reason):
-    """Skip the test. In a pipeline that is an error: there, nothing goes untested."""
+    """Skip the test. In a pipeline that is a failure, so that everything is tested there."""
     (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)

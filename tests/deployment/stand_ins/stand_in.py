@@ -1,7 +1,7 @@
-"""What the stand-ins of platforms' command lines share: their state, and how they fail.
+"""The state of the stand-ins for platforms' command lines, and how they fail.
 
-$STAND_IN is a folder: `asked` has a line for each command, `state.json` what the platform
-knows, and `sites/NAME.json` what a site answers. $STAND_IN_FAILS names the step to fail,
+$STAND_IN is a folder: `calls` has a line for each command, `state.json` the platform's
+state, and `sites/NAME.json` the answer of a site. $STAND_IN_FAILS names the step to fail,
 and $STAND_IN_HOLDS the step to hold until the file `go` is in the folder.
 """
 
@@ -16,9 +16,9 @@ FOLDER = Path(os.environ["STAND_IN"])
 
 
 def record():
-    """Write down what was asked."""
-    with (FOLDER / "asked").open("a") as asked:
-        asked.write(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]) + "\n")
+    """Record this command."""
+    with (FOLDER / "calls").open("a") as calls:
+        calls.write(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]) + "\n")
 
 
 def option(name):
@@ -27,7 +27,7 @@ def option(name):
 
 
 def fails(step):
-    """Say whether to fail at this step, after holding there if so told."""
+    """Return whether to fail at this step, after holding there if a test demands it."""
     while os.environ.get("STAND_IN_HOLDS") == step and not (FOLDER / "go").exists():
         (FOLDER / "held").touch()
         time.sleep(0.05)
@@ -49,7 +49,7 @@ class State:
 
 
 def serve(name, commit):
-    """Let the site of this name answer with a commit: broken, if so told."""
+    """Let a site answer with a commit: unready, if a test demands it."""
     wrong = commit in os.environ.get("STAND_IN_BROKEN", "").split()
     answer = {"status": 503 if wrong else 200, "release": commit}
     (FOLDER / "sites" / f"{name}.json").write_text(json.dumps(answer))

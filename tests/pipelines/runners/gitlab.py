@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.deployment.platforms import STAND_INS
+from tests.deployment.platforms.base import STAND_INS
 from tests.pipelines.readers import gitlab
 from tests.pipelines.runners.sandbox import Run, Sandbox, Service, merge_services
 from tests.support.node import GITLAB_CI_LOCAL, NODE, node_modules

@@ -12,7 +12,7 @@ import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tests.deployment.platforms import STAND_INS
+from tests.deployment.platforms.base import STAND_INS
 from tests.pipelines.model import PORTS, without_digest
 from tests.support.machine import UV
 from tests.support.project import clean_environment

@@ -1,0 +1,137 @@
+"""A project with stand-ins for its platform, and with the sites that the platform serves."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from tests.deployment.sites import Sites
+from tests.support.project import clean_environment
+from tests.support.waiting import wait_until
+
+FOLDER = Path(__file__).resolve().parents[1]
+STAND_INS = FOLDER / "stand_ins"
+
+
+@contextlib.contextmanager
+def sites():
+    """Serve all sites from a thread of this process."""
+    with Sites() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+class Platform:
+    """A project, its commits from old to new, and a platform with both environments.
+
+    A target has a class in a module of its own. `tool` is its command line, `secrets` the
+    variables that it requires, and `reads` how its harmless commands begin. The stand-in
+    fails at the steps below, when commit B is deployed after commit A.
+    """
+
+    names = {"staging": "my-project-staging", "production": "my-project-production"}
+    secrets = {}
+    timeout = 60  # seconds for a whole deployment
+    held = ""  # a step at which a test can cancel the deployment
+    # The environment, the step and the message, where A still serves.
+    fails_before_switch = []
+    fails_during_switch = []  # the steps after which something runs B
+    fails_during_rollback = []  # the steps that fail while B is rolled back
+    fails_at_first = []  # the steps of a first release that does not start
+
+    def __init__(self, project, folder, sites):
+        self.project, self.folder, self.sites = project, folder, sites
+        self.commits = project.commits
+        (folder / "sites").mkdir()
+        sites.folder = folder
+        self.variables = {
+            "PATH": f"{STAND_INS}{os.pathsep}{os.environ['PATH']}",
+            "STAND_IN": str(folder),
+            "PYTHONPATH": str(FOLDER / "clock"),
+            "SMOKE_SECONDS": "1",
+            **self.secrets,
+        }
+        self.create()
+
+    def save(self, state):
+        (self.folder / "state.json").write_text(json.dumps(state))
+
+    def state(self):
+        return json.loads((self.folder / "state.json").read_text())
+
+    def calls(self):
+        """Return the commands that the platform got, apart from those that only read."""
+        if not (self.folder / "calls").exists():
+            return []
+        lines = (self.folder / "calls").read_text().splitlines()
+        return [line for line in lines if not line.startswith(tuple(self.reads))]
+
+    def serve(self, name, commit):
+        answer = {"status": 200, "release": commit}
+        (self.folder / f"sites/{name}.json").write_text(json.dumps(answer))
+
+    def serves(self, name):
+        """Return the commit that a site answers with."""
+        return json.loads((self.folder / f"sites/{name}.json").read_text())["release"]
+
+    def start(self, verb, environment, release="", **variables):
+        """Start to deploy or to roll back; return the process."""
+        return subprocess.Popen(
+            [sys.executable, "deploy/deliver.py", verb, environment],
+            cwd=self.project.path,
+            env=clean_environment(RELEASE=release, **self.variables | variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, verb, environment, release="", **variables):
+        """Deploy or roll back; return the exit code and all that it printed."""
+        process = self.start(verb, environment, release, **variables)
+        output, _ = process.communicate(timeout=self.timeout)
+        return process.returncode, output
+
+    def running(self, environment):
+        """Return the commit that the web process and the worker run."""
+        web = self.serves(self.names[environment])
+        assert self.serves(f"{self.names[environment]}-worker") == web
+        return web
+
+    def wait_until_held(self):
+        """Wait until a command holds at its step."""
+        wait_until((self.folder / "held").exists, 20)
+
+    def release_held(self):
+        (self.folder / "go").touch()
+
+
+class ByImage(Platform):
+    """A platform that runs the image of a commit, in the web process and in the worker.
+
+    The digest of an image begins with its commit.
+    """
+
+    def digest(self, commit):
+        return f"sha256:{commit}{24 * '0'}"
+
+    def image(self, commit):
+        return f"registry.example.com/app-{commit}@{self.digest(commit)}"
+
+    def start(self, verb, environment, release="", **variables):
+        image = {"IMAGE": self.image(release)} if release else {}
+        return super().start(verb, environment, release, **image | variables)
+
+    def key(self, environment):
+        """Return the variables that give a pipeline access to this environment only."""
+        return {}
+
+    def publish(self, commit, image=""):
+        """Write the report of `make publish`, for this image or the one of the commit."""
+        name, _, digest = (image or self.image(commit)).partition("@")
+        published = {"image.name": f"{name}:{commit}", "containerimage.digest": digest}
+        (self.project / "reports").mkdir(exist_ok=True)
+        (self.project / "reports/image.json").write_text(json.dumps(published))

@@ -1,0 +1,46 @@
+"""Fly.io, with its registry."""
+
+from tests.deployment.platforms.base import ByImage
+
+
+class Fly(ByImage):
+    tool = "flyctl"
+    held = "web"
+    secrets = {"FLY_API_TOKEN": "FlyV1 fm2_very-secret"}
+    reads = ["flyctl machine list", "flyctl releases"]
+    fails_before_switch = [
+        ("staging", "copy", "imagetools create .* failed"),
+        ("staging", "image", "flyctl deploy .* failed"),
+        ("staging", "migrate", "the release command, which migrates, failed"),
+        ("production", "migrate", "the release command, which migrates, failed"),
+    ]
+    fails_during_switch = ["web", "worker"]
+    fails_during_rollback = ["back-image", "back-worker"]
+    fails_at_first = ["migrate"]
+
+    def create(self):
+        """Make each app, as it is before its first release."""
+        app = {"registry": [], "releases": [], "machines": []}
+        self.save({"logged_in": False} | dict.fromkeys(self.names.values(), app))
+        self.variables["IMAGE"] = self.image(self.commits[-1])
+
+    def key(self, environment):
+        return {"FLY_API_TOKEN": f"FlyV1 fm2_only-{self.names[environment]}"}
+
+    def image(self, commit):
+        return f"registry.example.com/app@{self.digest(commit)}"
+
+    def run_first(self):
+        """Run the first commit in both environments."""
+        commit, state = self.commits[0], self.state()
+        for name in self.names.values():
+            image = f"registry.fly.io/{name}@{self.digest(commit)}"
+            release = {"Version": 1, "Status": "complete", "ImageRef": image}
+            state[name] = {
+                "registry": [self.digest(commit)],
+                "releases": [release],
+                "machines": [["m1", "web", image], ["m2", "worker", image]],
+            }
+            self.serve(name, commit)
+            self.serve(f"{name}-worker", commit)
+        self.save(state)

@@ -1,0 +1,43 @@
+"""Kamal, with a server for each environment."""
+
+from tests.deployment.platforms.base import ByImage
+
+
+class Kamal(ByImage):
+    tool = "kamal"
+    held = "web"
+    reads = ["kamal server exec --primary --quiet ids=", "kamal server exec test"]
+    reads += ["kamal lock", "kamal registry login"]
+    fails_before_switch = [
+        ("staging", "migrate", "the migration failed: `kamal app exec .* failed"),
+        ("production", "web", "the new container did not become ready"),
+    ]
+    fails_during_switch = ["worker"]
+    fails_during_rollback = ["back"]
+    fails_at_first = ["migrate", "web"]
+
+    def create(self):
+        """Make a server for each environment, with the file of its secrets."""
+        server = {"locked": False, "settings": True, "latest": ""}
+        server |= {"images": {}, "containers": []}
+        self.save(dict.fromkeys(self.names.values(), server))
+        self.variables |= {
+            "IMAGE": self.image(self.commits[-1]),
+            "REGISTRY_USER": "puller",
+            "REGISTRY_PASSWORD": "very-secret",
+        }
+
+    def run_first(self):
+        """Run the first commit in both environments."""
+        commit, state = self.commits[0], self.state()
+        pulled = self.image(commit)
+        image = f"{pulled.partition('@')[0]}:{commit}"
+        for name in self.names.values():
+            state[name] |= {"latest": image, "images": {image: pulled}}
+            state[name]["containers"] = [
+                {"id": number, "role": role, "image": image, "state": "running"}
+                for number, role in (("2", "worker"), ("1", "web"))
+            ]
+            self.serve(name, commit)
+            self.serve(f"{name}-worker", commit)
+        self.save(state)

@@ -1,0 +1,55 @@
+"""Kubernetes, with a namespace for each environment."""
+
+from tests.deployment.platforms.base import ByImage
+
+
+class Kubernetes(ByImage):
+    tool = "kubectl"
+    held = "apply"
+    reads = ["kubectl --namespace my-project-staging get"]
+    reads += ["kubectl --namespace my-project-production get"]
+    fails_before_switch = [
+        ("staging", "migrate", "the migration failed: the Job migrate-.* failed"),
+        ("production", "migrate", "the migration failed: the Job migrate-.* failed"),
+    ]
+    fails_during_switch = ["apply", "web-rollout", "worker-rollout"]
+    fails_during_rollback = ["undo"]
+
+    def create(self):
+        """Make each namespace, with its secret and with Deployments that have no pod."""
+        self.save(
+            {
+                name: {
+                    "secrets": True,
+                    "jobs": {},
+                    "deployments": self.deployments(),
+                    "applied": "none",
+                }
+                for name in self.names.values()
+            }
+        )
+        self.variables["IMAGE"] = self.image(self.commits[-1])
+
+    def key(self, environment):
+        return {"KUBECONFIG_CONTENT": f"very-secret: {self.names[environment]}"}
+
+    def deployments(self, *revisions):
+        return {name: list(revisions) for name in ("web", "worker")}
+
+    def run_first(self):
+        """Run the first commit in both environments."""
+        commit, state = self.commits[0], self.state()
+        for name in self.names.values():
+            state[name]["deployments"] = self.deployments([1, self.image(commit), 1])
+            self.serve(name, commit)
+            self.serve(f"{name}-worker", commit)
+        self.save(state)
+
+    def run_next(self, environment, commit):
+        """Let an environment run one more commit."""
+        state, name = self.state(), self.names[environment]
+        for revisions in state[name]["deployments"].values():
+            revisions.insert(0, [2, self.image(commit), 2])
+        self.save(state)
+        self.serve(name, commit)
+        self.serve(f"{name}-worker", commit)

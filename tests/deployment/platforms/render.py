@@ -1,0 +1,63 @@
+"""Render, where services build commits or run an image."""
+
+from tests.deployment.platforms.base import ByImage, Platform
+
+
+class Render(Platform):
+    tool = "render"
+    held = "worker:build_failed"
+    secrets = {"RENDER_API_KEY": "rnd_very-secret", "RENDER_WORKSPACE": "tea-1"}
+    reads = ["render services", "render deploys list"]
+    source = {}
+    fails_before_switch = [
+        ("staging", "web:build_failed", "the build failed"),
+        ("staging", "web:pre_deploy_failed", "which migrates, failed"),
+        ("staging", "web:refused", "render deploys create .* failed"),
+        ("production", "web:update_failed", "Render's health check"),
+    ]
+    fails_during_switch = ["worker:build_failed", "worker:lost", "web:lost"]
+    fails_during_rollback = ["web-back:build_failed", "worker-back:build_failed"]
+    fails_at_first = ["web:pre_deploy_failed", "web:refused"]
+
+    def create(self):
+        """Make each service, without a deploy."""
+        self.services = [
+            f"{app}{role}" for app in self.names.values() for role in ("", "-worker")
+        ]
+        self.make_services()
+
+    def make_services(self, *deploys):
+        service = {"source": self.source, "deploys": deploys}
+        self.save(dict.fromkeys(self.services, service))
+
+    def artifact(self, commit):
+        """Return how a deploy names what it runs."""
+        return {"commit": {"id": commit}}
+
+    def run_first(self):
+        """Run the first commit in both environments."""
+        commit = self.commits[0]
+        self.make_services({"id": "dep-1", "status": "live"} | self.artifact(commit))
+        for service in self.services:
+            self.serve(service, commit)
+
+
+class RenderImage(ByImage, Render):
+    """Render, where services run an image."""
+
+    source = {"imagePath": f"registry.example.com/shop@sha256:{64 * '0'}"}
+    fails_before_switch = [
+        ("staging", "web:build_failed", "did not get the image"),
+        *Render.fails_before_switch[1:],
+    ]
+    fails_at_first = ["web:pre_deploy_failed"]
+
+    def create(self):
+        super().create()
+        self.variables["IMAGE"] = self.image(self.commits[-1])
+
+    def image(self, commit):
+        return f"registry.example.com/shop@{self.digest(commit)}"
+
+    def artifact(self, commit):
+        return {"image": {"ref": self.image(commit), "sha": f"sha256:{64 * '0'}"}}

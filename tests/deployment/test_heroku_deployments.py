@@ -1,0 +1,89 @@
+"""Deployments to Heroku: a push builds, and production gets the build of staging."""
+
+import os
+import subprocess
+
+import pytest
+
+from tests.support.project import Project, clean_environment
+
+pytestmark = pytest.mark.slow
+
+
+def test_production_gets_the_build_of_staging(running):
+    platform = running("heroku")
+    for name in platform.names:
+        platform.run("deploy", name, platform.commits[1])
+
+    assert platform.calls() == [
+        f"heroku build my-project-staging {platform.commits[1]}",
+        "heroku pipelines:promote --app my-project-staging --to my-project-production",
+    ]
+
+
+def test_rolled_back_release_can_be_deployed_again(running):
+    platform = running("heroku")
+    new = platform.commits[1]
+    assert platform.run("deploy", "staging", new, STAND_IN_BROKEN=new)[0] == 1
+
+    code, output = platform.run("deploy", "staging", new)
+
+    assert code == 0, output
+    assert platform.running("staging") == new
+
+
+def test_failed_release_phase_is_retried(running):
+    platform = running("heroku")
+    new = platform.commits[1]
+    failed = {"STAND_IN_FAILS": "push-phase"}
+    assert platform.run("deploy", "staging", new, **failed)[0] == 1
+
+    code, output = platform.run("deploy", "staging", new)
+
+    assert code == 0, output
+    assert platform.calls()[-1] == "heroku releases:retry --app my-project-staging"
+
+
+def test_production_rejects_a_build_that_staging_does_not_serve_yet(running):
+    platform = running("heroku")
+    first, second = platform.commits[:2]
+    assert platform.run("deploy", "staging", second)[0] == 0
+    platform.serve(platform.names["staging"], first)  # the old dynos, for a while
+
+    code, output = platform.run("deploy", "production", first)
+
+    assert code == 2, output
+    assert f"has released {second[:8]} by now. Nothing was touched." in output
+
+
+def test_shallow_clone_is_refused(running, tmp_path):
+    platform = running("heroku")
+    clone = tmp_path / "clone"
+    source = f"file://{platform.project.path}"
+    subprocess.run(
+        ["git", "clone", "--quiet", "--depth", "1", source, clone], check=True
+    )
+    platform.project = Project(clone)
+
+    code, output = platform.run("deploy", "staging")
+
+    assert code == 2, output
+    assert "Fetch the whole history first: git fetch --unshallow." in output
+
+
+def test_git_reads_the_key_from_the_environment(project_for):
+    project = project_for("heroku")
+    helper = 'import heroku; print(heroku.HELPER, end="")'
+    read = project.run("python3", "-c", helper, PYTHONPATH="deploy")
+    done = subprocess.run(
+        ["git", "-c", "credential.helper=", "-c", f"credential.helper={read.stdout}"]
+        + ["credential", "fill"],
+        input="protocol=https\nhost=git.heroku.com\n\n",
+        env=clean_environment(HEROKU_API_KEY="HRKU-1", GIT_TERMINAL_PROMPT="0"),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=os.sep,
+    )
+
+    assert "password=HRKU-1\n" in done.stdout
