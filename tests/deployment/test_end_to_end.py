@@ -1,4 +1,4 @@
-"""Real releases behind a real proxy, while people use the site: nobody sees a deployment."""
+"""Real releases behind a real proxy: no request fails during a deployment."""
 
 import contextlib
 import os
@@ -95,7 +95,7 @@ def nginx(tmp_path):
 
 
 class Visitor(threading.Thread):
-    """Somebody who asks for a page all the time, and notes each answer."""
+    """A visitor who requests a page again and again, and records each answer."""
 
     def __init__(self, port):
         super().__init__(daemon=True)
@@ -123,7 +123,7 @@ def visitors(port, number=3):
 
 @pytest.fixture
 def platform(render, nginx, tmp_path):
-    """Yield Heroku, with a machine that runs real processes of a project without commits."""
+    """Yield Heroku, with a machine that runs real processes of a project."""
     folder, port = nginx
     project = render(deploy_target="heroku")
     url = "https://staging.my-project.example.com"
@@ -148,7 +148,7 @@ def platform(render, nginx, tmp_path):
             os.kill(int((place / "web.pid").read_text()), signal.SIGTERM)
 
 
-def test_good_releases_come_and_bad_ones_go_while_no_request_fails(platform, nginx):
+def test_no_request_fails_during_deployments(platform, nginx):
     project, port = platform.project, nginx[1]
     first = project.commit("A")
     assert_deployed(platform, first)

@@ -1,7 +1,6 @@
-"""What Fly.io is told keeps to what it documents, and to the project's own settings.
+"""fly.toml agrees with Fly.io's documentation, and with the project's settings.
 
-SchemaStore's schema of fly.toml is in no package; flyctl has none, and knows the keys of
-its Go types alone.
+No package has SchemaStore's schema of fly.toml, and flyctl has none.
 """
 
 import ast
@@ -70,13 +69,13 @@ def setting(project, name):
 
 
 @of_every_configuration
-def test_each_table_has_keys_that_fly_knows(rendered, answers, environment):
+def test_each_table_has_documented_keys(rendered, answers, environment):
     for name, table in tables(configuration(rendered(**answers), environment)):
         assert table.keys() <= KEYS[name], name
 
 
 @of_every_configuration
-def test_it_is_of_the_environment_that_a_delivery_asks_for(
+def test_configuration_names_the_app_that_deployments_use(
     rendered, answers, environment
 ):
     names = {f"{name}_app": f"{name}-shop" for name in Fly.names}
@@ -90,7 +89,7 @@ def test_it_is_of_the_environment_that_a_delivery_asks_for(
 
 
 @pytest.mark.parametrize("answers", USES.values(), ids=USES)
-def test_the_environments_differ_in_name_and_address_alone(rendered, answers):
+def test_environments_differ_only_in_name_and_address(rendered, answers):
     staging, production = (
         configuration(rendered(**answers), name) for name in Fly.names
     )
@@ -101,7 +100,7 @@ def test_the_environments_differ_in_name_and_address_alone(rendered, answers):
 
 
 @of_every_configuration
-def test_it_names_no_secret(rendered, answers, environment):
+def test_configuration_has_no_secret(rendered, answers, environment):
     found = configuration(rendered(**answers), environment)
 
     assert found["env"].keys() == {"DJANGO_SETTINGS_MODULE", "SITE_URL"}
@@ -109,9 +108,7 @@ def test_it_names_no_secret(rendered, answers, environment):
 
 
 @of_every_configuration
-def test_the_image_runs_each_process_and_migrates_before_them(
-    rendered, answers, environment
-):
+def test_image_runs_each_process_and_the_migrations(rendered, answers, environment):
     project = rendered(**answers)
     found = configuration(project, environment)
     image = re.findall(r"^CMD (.*)$", project.read("Dockerfile"), re.MULTILINE)[-1]
@@ -125,9 +122,7 @@ def test_the_image_runs_each_process_and_migrates_before_them(
 
 
 @of_every_configuration
-def test_it_asks_the_port_of_the_server_whether_it_is_ready(
-    rendered, answers, environment
-):
+def test_health_check_uses_the_port_of_the_server(rendered, answers, environment):
     project = rendered(**answers)
     service = configuration(project, environment)["http_service"]
     [check] = service["checks"]
@@ -141,7 +136,7 @@ def test_it_asks_the_port_of_the_server_whether_it_is_ready(
 
 
 @of_every_configuration
-def test_a_process_has_time_to_end(rendered, answers, environment):
+def test_process_has_time_to_stop(rendered, answers, environment):
     project = rendered(**answers)
     found = configuration(project, environment)
     grace = seconds(found["kill_timeout"])
@@ -157,9 +152,7 @@ def test_a_process_has_time_to_end(rendered, answers, environment):
 
 
 @of_every_configuration
-def test_a_machine_gets_as_many_requests_as_it_answers_at_once(
-    rendered, answers, environment
-):
+def test_request_limit_matches_the_server(rendered, answers, environment):
     project = rendered(**answers)
     concurrency = configuration(project, environment)["http_service"]["concurrency"]
 

@@ -1,4 +1,4 @@
-"""What the real Kamal makes of a project, and what it asks of a server."""
+"""The real Kamal reads a project's settings, and deploys to a server over SSH."""
 
 import contextlib
 import os
@@ -44,7 +44,7 @@ CHANGES = ("exec", "pull", "run", "stop", "tag")
 
 @pytest.fixture(scope="module")
 def project(render_for_module):
-    """Return a project with a worker, which has installed Kamal."""
+    """Return a project with a worker, in which Kamal is installed."""
     project = render_for_module(
         **FULL,
         use_docker=True,
@@ -53,7 +53,7 @@ def project(render_for_module):
         staging_url="https://staging.example.com",
     )
     project.commit("A")
-    # As if no machine had Kamal
+    # Without the Kamal of this machine
     path = os.pathsep.join(
         folder
         for folder in os.environ["PATH"].split(os.pathsep)
@@ -82,12 +82,12 @@ def test_make_installs_the_pinned_kamal(project, kamal):
     assert kamal(project, "version").stdout == f"{version}\n"
 
 
-# What it makes of the settings
+# The settings
 
 
 @pytest.mark.parametrize("environment", Kamal.names)
 @pytest.mark.parametrize("answers", REDIS_STATES.values(), ids=REDIS_STATES)
-def test_kamal_takes_the_settings(rendered, kamal, answers, environment):
+def test_kamal_accepts_the_settings(rendered, kamal, answers, environment):
     project = rendered(**answers, use_docker=True, deploy_target="kamal")
     image = "registry.example.com:5000/team/shop"
 
@@ -115,7 +115,7 @@ def host(project, environment):
         ("deploy.staging.yml", "  web:", "  www:"),
     ],
 )
-def test_a_defect_is_found(rendered, kamal, tmp_path, name, old, new):
+def test_kamal_finds_defects(rendered, kamal, tmp_path, name, old, new):
     shared = rendered(use_docker=True, deploy_target="kamal")
     project = shared.copy_to(tmp_path / "project")
     project.edit(f"deploy/kamal/{name}", old, new)
@@ -126,7 +126,7 @@ def test_a_defect_is_found(rendered, kamal, tmp_path, name, old, new):
     assert "ERROR (Kamal::ConfigurationError)" in done.stdout
 
 
-def test_a_container_gets_longer_to_end_than_its_server_takes(project):
+def test_container_stops_later_than_its_server(project):
     (grace,) = re.findall("graceful_timeout = (.*)", project.read("config/gunicorn.py"))
     (timeout,) = re.findall(
         "stop-timeout: (.*)", project.read("deploy/kamal/deploy.yml")
@@ -135,7 +135,7 @@ def test_a_container_gets_longer_to_end_than_its_server_takes(project):
     assert int(timeout) > int(grace)
 
 
-def test_the_image_has_the_label_by_which_kamal_prunes(project):
+def test_image_has_the_label_that_kamal_prunes_by(project):
     (service,) = re.findall(
         "^service: (.*)", project.read("deploy/kamal/deploy.yml"), re.MULTILINE
     )
@@ -143,16 +143,16 @@ def test_the_image_has_the_label_by_which_kamal_prunes(project):
     assert f"\nLABEL service={service}\n" in project.read("Dockerfile")
 
 
-# What it asks of a server
+# A server
 
 
 class Server(Kamal):
-    """The real Kamal, and a server of one environment that it reaches over SSH."""
+    """The real Kamal, and the server of one environment, which it reaches over SSH."""
 
     timeout = 300
 
     def create(self):
-        """Make the server, with the file of its secrets and no container."""
+        """Make the server, with its environment file and without a container."""
         self.save({"number": 0, "images": {}, "containers": []})
         for name in ("bin", "home", "me"):
             (self.folder / name).mkdir()
@@ -174,7 +174,7 @@ class Server(Kamal):
         }
 
     def fail(self, step):
-        """Let a step fail from now on."""
+        """Make a step fail from now on."""
         session = SESSION.format(
             folder=self.folder,
             path=shlex.quote(os.environ["PATH"]),
@@ -191,7 +191,7 @@ class Server(Kamal):
         return self.read("calls").splitlines()
 
     def run_first(self):
-        """Let the server run the first commit."""
+        """Run the first commit on the server."""
         commit = self.commits[0]
         image, _, digest = self.image(commit).partition("@")
         images = {f"{image}:{commit}": digest, f"{image}:latest-staging": digest}
@@ -243,7 +243,7 @@ def server(project, tmp_path):
 
 @contextlib.contextmanager
 def listening(folder, port):
-    """Run sshd; its folder gets all else from the server."""
+    """Run sshd in a new folder."""
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # as Debian's service does
     folder.mkdir()
@@ -265,7 +265,7 @@ def listening(folder, port):
         process.wait(20)
 
 
-def test_kamal_itself_delivers_and_goes_back(server):
+def test_kamal_deploys_and_rolls_back(server):
     first, second, _ = server.commits
     code, output = server.run("deploy", "staging", first)
     assert code == 0, output
@@ -297,7 +297,7 @@ def test_kamal_itself_delivers_and_goes_back(server):
         ("worker", "runs again and is ready"),
     ],
 )
-def test_when_a_step_fails_kamal_itself_leaves_the_old_release(server, step, words):
+def test_failed_step_keeps_the_old_release(server, step, words):
     old, new, _ = server.commits
     server.run_first()
     server.fail(step)
@@ -313,7 +313,7 @@ def test_when_a_step_fails_kamal_itself_leaves_the_old_release(server, step, wor
 
 
 @pytest.mark.parametrize("known", ["", "localhost"])
-def test_kamal_trusts_no_server_that_it_does_not_know(server, known):
+def test_unknown_server_is_refused(server, known):
     other = server.read("deploy_key.pub")
 
     code, output = server.run(
@@ -328,7 +328,7 @@ def test_kamal_trusts_no_server_that_it_does_not_know(server, known):
     assert not (server.folder / "calls").exists()
 
 
-def test_a_server_takes_no_other_key(server):
+def test_server_accepts_only_its_key(server):
     code, output = server.run(
         "deploy",
         "staging",

@@ -1,4 +1,4 @@
-"""What Kubernetes is told, as kubectl itself puts it together."""
+"""The manifests of a project, as kubectl builds them."""
 
 import re
 import shutil
@@ -59,7 +59,7 @@ def pods(text):
 
 @pytest.mark.parametrize("environment", Kubernetes.names)
 @pytest.mark.parametrize("answers", REDIS_STATES.values(), ids=REDIS_STATES)
-def test_kubernetes_takes_it(rendered, build, tmp_path, answers, environment):
+def test_manifests_are_valid(rendered, build, tmp_path, answers, environment):
     project = rendered(**answers, use_docker=True, deploy_target="kubernetes")
     (tmp_path / "all.yaml").write_text(
         build(project / f"deploy/kustomize/{environment}")
@@ -68,7 +68,7 @@ def test_kubernetes_takes_it(rendered, build, tmp_path, answers, environment):
     assert kubernetes_validate(tmp_path / "all.yaml") == []
 
 
-def test_a_defect_is_found(project, build, tmp_path):
+def test_defect_in_a_manifest_is_found(project, build, tmp_path):
     project.edit("deploy/kustomize/base/web.yaml", "maxSurge: 1", "maxSurge: [1]")
     (tmp_path / "all.yaml").write_text(build(project / "deploy/kustomize/staging"))
 
@@ -94,7 +94,7 @@ def test_each_environment_has_its_own_address(rendered, build, environment):
         assert it["metadata"]["namespace"] == f"my-project-{environment}"
 
 
-def test_a_release_is_one_digest_everywhere_and_a_job_of_its_own(project, build):
+def test_release_has_one_digest_and_its_own_job(project, build):
     project.run_ok(
         *("python3", "-c", WRITE),
         PYTHONPATH="deploy",
@@ -112,7 +112,7 @@ def test_a_release_is_one_digest_everywhere_and_a_job_of_its_own(project, build)
         assert container["image"] == f"registry.example.com/shop@{DIGEST}"
 
 
-def test_no_pod_may_do_more_than_it_needs(project, build):
+def test_pods_have_no_privileges(project, build):
     for pod in pods(build(project / "deploy/kustomize/staging")).values():
         (container,) = pod["containers"]
         assert pod["automountServiceAccountToken"] is False
@@ -126,14 +126,14 @@ def test_no_pod_may_do_more_than_it_needs(project, build):
         assert container["resources"]["limits"]["memory"]
 
 
-def test_the_pods_run_as_the_user_of_the_image(project, build):
+def test_pods_run_as_the_user_of_the_image(project, build):
     assert "\nUSER 10001:10001\n" in project.read("Dockerfile")
     for pod in pods(build(project / "deploy/kustomize/staging")).values():
         security = pod["securityContext"]
         assert (security["runAsUser"], security["runAsGroup"]) == (10001, 10001)
 
 
-def test_a_rollout_takes_no_pod_away_before_another_is_ready(project, build):
+def test_rollout_keeps_every_pod_until_another_is_ready(project, build):
     found = objects(build(project / "deploy/kustomize/staging"))
     web = found["Deployment", "web"]["spec"]
     (container,) = web["template"]["spec"]["containers"]
@@ -145,9 +145,9 @@ def test_a_rollout_takes_no_pod_away_before_another_is_ready(project, build):
     assert container["lifecycle"]["preStop"] == {"sleep": {"seconds": 5}}
 
 
-def test_the_grace_of_a_pod_is_longer_than_that_of_the_server(project, build):
+def test_pod_stops_later_than_its_server(project, build):
     found = pods(build(project / "deploy/kustomize/staging"))
-    # Kubernetes' own default, of which the pause before the end takes a part.
+    # The default of Kubernetes, which includes the pause of preStop.
     grace = found["Deployment", "web"].get("terminationGracePeriodSeconds", 30)
 
     assert "graceful_timeout = 20" in project.read("config/gunicorn.py")
@@ -156,8 +156,8 @@ def test_the_grace_of_a_pod_is_longer_than_that_of_the_server(project, build):
 
 APPLY = ("get", "create", "patch")
 APPLIED = ["configmaps", "services", "deployments", "ingresses", "poddisruptionbudgets"]
-# What kubectl asks an API server for: seen in the audit log of one, of Kubernetes 1.36.
-# What it watches only while it has to wait is from its source.
+# The requests of kubectl, from the audit log of an API server of Kubernetes 1.36. Those
+# that it sends only while it waits are from its source.
 NEEDS = {
     "apply --kustomize": [f"{verb} {kind}" for verb in APPLY for kind in APPLIED]
     + ["get jobs", "create jobs"],
@@ -174,7 +174,7 @@ NEEDS = {
 }
 
 
-def test_the_pipelines_key_opens_what_a_delivery_needs_and_nothing_else(project):
+def test_deploy_role_is_least_privilege(project):
     text = project.read("deploy/kustomize/access.yaml")
     [role] = [it for it in yaml.safe_load_all(text) if it["kind"] == "Role"]
     opened = {
@@ -192,7 +192,7 @@ def test_the_pipelines_key_opens_what_a_delivery_needs_and_nothing_else(project)
     assert opened == {need for needs in NEEDS.values() for need in needs}
 
 
-def test_the_pipelines_key_opens_each_kind_that_is_applied(project, build):
+def test_deploy_role_covers_each_applied_kind(project, build):
     applied = objects(build(project / "deploy/kustomize/staging"))
     kinds = {kind.lower() for kind, _ in applied}
     plurals = {kind + ("es" if kind.endswith("s") else "s") for kind in kinds}
@@ -200,5 +200,5 @@ def test_the_pipelines_key_opens_each_kind_that_is_applied(project, build):
     assert plurals == {*APPLIED, "jobs"}
 
 
-def test_the_manifest_of_the_pipelines_key_is_valid(project):
+def test_deploy_role_manifest_is_valid(project):
     assert kubernetes_validate(project / "deploy/kustomize/access.yaml") == []

@@ -1,7 +1,7 @@
-"""render.yaml keeps to what Render documents, and to the project's own settings.
+"""render.yaml agrees with Render's documentation, and with the project's settings.
 
-Render's schema is at https://render.com/schema/render.yaml.json, with no licence to keep a
-copy of it here; `render blueprints validate` asks it.
+Render's schema has no licence that permits a copy of it here. It is at
+https://render.com/schema/render.yaml.json, and `render blueprints validate` uses it.
 """
 
 import re
@@ -54,7 +54,7 @@ def test_each_service_has_the_keys_of_its_type(rendered, answers):
 
 
 @in_every_combination
-def test_nobody_outside_reaches_the_databases(rendered, answers):
+def test_databases_are_private(rendered, answers):
     for environment in environments(rendered(**answers)).values():
         stores = [one for one in environment["services"] if one["type"] == "keyvalue"]
         assert all(
@@ -64,7 +64,7 @@ def test_nobody_outside_reaches_the_databases(rendered, answers):
 
 
 @in_every_combination
-def test_what_a_service_refers_to_is_in_its_environment(rendered, answers):
+def test_services_refer_only_to_their_environment(rendered, answers):
     for environment in environments(rendered(**answers)).values():
         types = {one["name"]: one["type"] for one in environment["services"]}
         databases = [one["name"] for one in environment["databases"]]
@@ -77,9 +77,7 @@ def test_what_a_service_refers_to_is_in_its_environment(rendered, answers):
 
 
 @in_every_combination
-def test_each_process_has_the_variables_that_production_refuses_to_miss(
-    rendered, answers
-):
+def test_each_process_has_the_required_variables(rendered, answers):
     wanted = {"DATABASE_URL", "DJANGO_SECRET_KEY", "DJANGO_SETTINGS_MODULE", "SITE_URL"}
     wanted |= {"REDIS_URL"} if answers["use_redis"] else set()
     for environment in environments(rendered(**answers)).values():
@@ -89,7 +87,7 @@ def test_each_process_has_the_variables_that_production_refuses_to_miss(
 
 
 @in_every_combination
-def test_it_makes_the_services_that_a_delivery_asks_for(rendered, answers):
+def test_blueprint_has_the_services_that_deployments_use(rendered, answers):
     project = rendered(**answers)
     settings = project.toml("deploy/environments.toml")["environments"]
     for name, environment in environments(project).items():
@@ -101,7 +99,7 @@ def test_it_makes_the_services_that_a_delivery_asks_for(rendered, answers):
         assert "migrate" in web["preDeployCommand"]
 
 
-def test_all_services_run_one_image_that_is_written_down_once(rendered):
+def test_all_services_run_one_image(rendered):
     project = rendered(**FULL, use_docker=True, deploy_target="render")
     for environment in environments(project).values():
         web, worker, _ = environment["services"]
@@ -114,7 +112,7 @@ def test_all_services_run_one_image_that_is_written_down_once(rendered):
     assert project.read("render.yaml").count("@sha256:") == 1
 
 
-def test_the_worker_of_an_image_does_what_the_worker_of_a_commit_does(rendered):
+def test_worker_has_one_command_for_images_and_commits(rendered):
     commands = [
         environments(rendered(**FULL, use_docker=use_docker, deploy_target="render"))[
             "staging"

@@ -1,4 +1,4 @@
-"""The smoke test believes /readyz alone, and ends in time whatever a server does."""
+"""The smoke test trusts only /readyz, and ends in time whatever the server does."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ class Server(NamedTuple):
 
 
 def answer(status, body, **headers):
-    """Return the bytes of an answer; what is no text becomes JSON."""
+    """Return the bytes of an answer; a body that is not a text becomes JSON."""
     text = body if isinstance(body, str) else json.dumps(body)
     lines = [f"HTTP/1.1 {status} Any", f"Content-Length: {len(text)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -92,7 +92,7 @@ def silence(connection):
 
 @pytest.fixture
 def smoke(rendered):
-    """Return a function that asks an address; it returns the code, the text and the time."""
+    """Return a function that tests an address; it returns the code, the text and the time."""
     project = rendered(deploy_target="heroku")
 
     def smoke(*arguments, seconds=1):
@@ -110,22 +110,22 @@ def smoke(rendered):
     return smoke
 
 
-# What is well
+# A healthy server
 
 
-def test_the_right_release_is_well(smoke):
+def test_expected_release_passes(smoke):
     with serving(answer(200, READY)) as server:
         done = smoke(server.url, "new")
         assert done[:2] == (0, f"{server.url} is ready and runs release new.\n")
         assert server.requests[0].startswith(b"GET /readyz HTTP/1.1\r\n")
 
 
-def test_any_release_is_well_when_none_is_named(smoke):
+def test_any_release_passes_without_an_expected_one(smoke):
     with serving(answer(200, OLD)) as server:
         assert smoke(server.url)[0] == 0
 
 
-def test_it_waits_for_the_new_release_and_says_each_change_once(smoke):
+def test_each_change_is_printed_once_while_waiting(smoke):
     broken = answer(502, "<html>")
     old, not_ready = answer(200, OLD), answer(503, NOT_READY)
     with serving(old, old, broken, not_ready, answer(200, READY)) as server:
@@ -141,7 +141,7 @@ def test_it_waits_for_the_new_release_and_says_each_change_once(smoke):
     ]
 
 
-# What is not
+# An unhealthy server
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_it_waits_for_the_new_release_and_says_each_change_once(smoke):
         (b"", "no answer that can be read"),
     ],
 )
-def test_what_is_not_well_is_said_in_time(smoke, behaviour, reason):
+def test_unhealthy_server_is_reported_in_time(smoke, behaviour, reason):
     with serving(behaviour) as server:
         code, text, took = smoke(server.url, "new", seconds=2)
 
@@ -179,7 +179,7 @@ def test_what_is_not_well_is_said_in_time(smoke, behaviour, reason):
     assert took < 8
 
 
-def test_a_refused_connection_is_said(smoke):
+def test_refused_connection_is_reported(smoke):
     url = f"http://127.0.0.1:{closed_port()}"
     code, text, _ = smoke(url)
 
@@ -187,7 +187,7 @@ def test_a_refused_connection_is_said(smoke):
     assert text.endswith(f"{url} was not ready after 1 s: it refuses connections.\n")
 
 
-def test_an_unknown_name_is_said(smoke):
+def test_unknown_name_is_reported(smoke):
     code, text, took = smoke("https://nobody.invalid")
 
     assert code == 1
@@ -195,7 +195,7 @@ def test_an_unknown_name_is_said(smoke):
     assert took < 8
 
 
-def test_a_server_without_tls_is_said(smoke):
+def test_server_without_tls_is_reported(smoke):
     with serving(answer(400, "plain HTTP")) as server:
         code, text, _ = smoke(server.url.replace("http", "https"))
 
@@ -203,7 +203,7 @@ def test_a_server_without_tls_is_said(smoke):
     assert "no answer that can be read (SSLError)" in text
 
 
-# What is asked in the wrong way
+# Invalid arguments
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_server_without_tls_is_said(smoke):
         (["https://example.com"], "soon", "SMOKE_SECONDS is a number of seconds, not"),
     ],
 )
-def test_a_wrong_question_is_one_sentence(smoke, arguments, seconds, sentence):
+def test_invalid_arguments_print_one_line(smoke, arguments, seconds, sentence):
     code, text, _ = smoke(*arguments, seconds=seconds)
 
     assert code == 2
@@ -237,7 +237,7 @@ def project(render_for_module):
 
 
 @pytest.mark.slow
-def test_the_project_is_ready_on_a_migrated_database_and_not_before(project, smoke):
+def test_project_is_ready_only_after_its_migrations(project, smoke):
     with project.services() as variables:
         environment = production() | variables
         del environment["RELEASE"]
@@ -249,7 +249,7 @@ def test_the_project_is_ready_on_a_migrated_database_and_not_before(project, smo
             project.run_ok(*manage, **environment)
             after = smoke(url, "1f2e3d", seconds=10)
             other = smoke(url, "4c5b6a", seconds=2)
-            # Beside /readyz, the project asks for its own host, and for TLS.
+            # Apart from /readyz, the project requires its own host name, and TLS.
             foreign = smoke(f"{url}/elsewhere", seconds=2)
         with running(project, **environment | {"DJANGO_ALLOWED_HOSTS": "*"}) as server:
             plain = smoke(f"http://127.0.0.1:{server.port}/elsewhere", seconds=2)

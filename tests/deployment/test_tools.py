@@ -1,4 +1,4 @@
-"""`make tools` brings a platform's command line, and takes none but the one that is pinned."""
+"""`make tools` installs a platform's command line, in its pinned version only."""
 
 import hashlib
 import io
@@ -16,7 +16,7 @@ from tests.support.machine import link_programs
 
 NAMES = {"fly": "flyctl", "kubernetes": "kubectl", "render": "render"}
 PROGRAM = b"#!/bin/sh\necho fetched $1\n"
-# A machine with these has no command line of a platform.
+# These programs do not include a platform's command line.
 PROGRAMS = [
     "bash",
     "cat",
@@ -30,7 +30,7 @@ PROGRAMS = [
     "python3",
 ]
 PROGRAMS += ["rm", "sh", "sha256sum", "tar", "uname"]
-# It makes what npm would make.
+# It installs the same file as npm.
 NPM = """\
 #!/bin/sh
 echo "$*" > calls.txt
@@ -41,7 +41,7 @@ on_each_fetched = pytest.mark.parametrize("target", NAMES)
 
 
 class Host(ThreadingHTTPServer):
-    """What stands in for the host of the downloads: it sends `body` to everybody."""
+    """A stand-in for the host of the downloads: it answers with `body`."""
 
     daemon_threads = True
     body = b""
@@ -75,7 +75,7 @@ def host():
 
 @pytest.fixture
 def begin(render, host):
-    """Return a function that returns a project whose program comes from the stand-in."""
+    """Return a function that returns a project that downloads from the stand-in."""
 
     def begin(target):
         project = render(
@@ -113,7 +113,7 @@ def pack(target, url):
 
 
 def pin(project, body):
-    """Let the project want this very download."""
+    """Pin this download in the project."""
     old = re.search(r'"([0-9a-f]{64})  \.tools', project.read("Makefile"))[1]
     project.edit("Makefile", old, hashlib.sha256(body).hexdigest())
 
@@ -131,7 +131,7 @@ def fetched(project):
 
 
 @on_each_fetched
-def test_the_pinned_program_is_installed_and_nothing_else(begin, host, target):
+def test_pinned_program_is_installed(begin, host, target):
     project = begin(target)
     pin(project, host.body)
 
@@ -144,7 +144,7 @@ def test_the_pinned_program_is_installed_and_nothing_else(begin, host, target):
 
 
 @on_each_fetched
-def test_another_program_is_refused(begin, target):
+def test_wrong_checksum_is_refused(begin, target):
     project = begin(target)
 
     done = make_tools(project)
@@ -157,7 +157,7 @@ def test_another_program_is_refused(begin, target):
     assert fetched(project) == {}
 
 
-def test_another_program_does_not_replace_the_pinned_one(begin, host):
+def test_wrong_checksum_keeps_the_installed_program(begin, host):
     project = begin("render")
     pin(project, host.body)
     make_tools(project)
@@ -169,7 +169,7 @@ def test_another_program_does_not_replace_the_pinned_one(begin, host):
 
 
 @pytest.mark.parametrize("reason", ["gone", "half"])
-def test_a_download_that_fails_leaves_nothing(begin, host, reason):
+def test_failed_download_leaves_no_file(begin, host, reason):
     project = begin("render")
     pin(project, host.body)
     host.body = {"gone": b"", "half": host.body[:100]}[reason]
@@ -184,7 +184,7 @@ def test_a_download_that_fails_leaves_nothing(begin, host, reason):
     assert fetched(project) == {}
 
 
-def test_a_program_is_fetched_once_for_each_pin(begin, host):
+def test_program_is_downloaded_once_for_each_pin(begin, host):
     project = begin("kubernetes")
     pin(project, host.body)
     make_tools(project)
@@ -198,7 +198,7 @@ def test_a_program_is_fetched_once_for_each_pin(begin, host):
     assert (project / ".tools/bin/kubectl").read_bytes() == host.body
 
 
-def test_what_the_machine_has_is_not_fetched(begin, host):
+def test_installed_program_is_not_downloaded(begin, host):
     project = begin("render")
     (project / "bin" / "render").write_text("#!/bin/sh\n")
     (project / "bin" / "render").chmod(0o755)
@@ -220,7 +220,7 @@ def test_what_the_machine_has_is_not_fetched(begin, host):
         ),
     ],
 )
-def test_a_machine_that_cannot_fetch_it_is_told_so(
+def test_machine_that_cannot_download_gets_one_line(
     begin, host, name, content, sentence
 ):
     project = begin("render")
@@ -237,7 +237,7 @@ def test_a_machine_that_cannot_fetch_it_is_told_so(
 
 
 @on_each_fetched
-def test_a_delivery_finds_what_was_installed(begin, host, target):
+def test_deployment_uses_the_installed_program(begin, host, target):
     project = begin(target)
     project.commit()
     pin(project, host.body)
@@ -262,7 +262,7 @@ def test_a_delivery_finds_what_was_installed(begin, host, target):
     assert "did not print JSON. Nothing was touched." in done.stdout
 
 
-def test_heroku_comes_from_its_package(begin):
+def test_heroku_is_installed_from_its_package(begin):
     project = begin("heroku")
     (project / "bin" / "npm").write_text(NPM)
     (project / "bin" / "npm").chmod(0o755)
@@ -275,7 +275,7 @@ def test_heroku_comes_from_its_package(begin):
     assert project.run("sh", ".tools/bin/heroku").stdout == "heroku of npm\n"
 
 
-def test_heroku_without_npm_is_one_sentence(begin):
+def test_missing_npm_prints_one_line(begin):
     done = make_tools(begin("heroku"))
 
     assert done.returncode == 2

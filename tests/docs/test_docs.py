@@ -21,7 +21,7 @@ ELSEWHERE = {
     # They want a registry with an image.
     "docker buildx imagetools inspect IMAGE:COMMIT --format '{% raw %}{{ json .Provenance }}{% endraw %}'",
     "docker buildx imagetools inspect IMAGE:COMMIT --format '{% raw %}{{ json .SBOM }}{% endraw %}'",
-    "make deploy",  # test_deliver.py, as the next two
+    "make deploy",  # test_sequence.py, as the next two
     "make deploy ENVIRONMENT=staging",
     "make rollback",
     "make smoke",  # test_smoke.py
@@ -29,7 +29,7 @@ ELSEWHERE = {
     "make image",  # test_image.py, as the next two
     "docker compose up --build",
     "docker compose --profile production up --build proxy",
-    "make audit",  # test_pipeline_runs.py
+    "make audit",  # test_runs.py
     "uvx copier update",  # test_copier.py
     "gunicorn --config config/gunicorn.py",  # test_server.py, as the next two
     "celery --app config worker --loglevel info",

@@ -1,0 +1,16 @@
+"""The rooms of tests/, from the lowest one up, and the rooms that each one imports.
+
+tests/test_rooms.py holds this table true, so a page can draw it.
+"""
+
+ROOMS = {
+    "support": [],
+    "graders": ["support"],
+    "deployment": ["graders", "support"],
+    "pipelines": ["deployment", "support"],
+    "maintenance": ["pipelines", "support"],
+    "rendering": ["pipelines", "support"],
+    "running": ["maintenance", "support"],
+    "image": ["graders", "support"],
+    "docs": ["support"],
+}
