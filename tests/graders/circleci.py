@@ -41,35 +41,56 @@ def misnamed(config):
 
     It knows no orb and no job group.
     """
-    commands, executors, jobs = (config.get(part) or {} for part in PARTS)
+    config = config | {part: config.get(part) or {} for part in PARTS}
     for place, node in walk(config):
         where = ".".join(map(str, place))
         match place:
-            case (*_, "steps", int()) if name(node) in commands:
-                takes = commands[name(node)].get("parameters", {})
-                for argument in options(node).keys() - takes:
-                    yield f"{where}: {name(node)} takes no {argument}"
-                for argument in takes.keys() - options(node):
-                    if "default" not in takes[argument]:
-                        yield f"{where}: {name(node)} wants {argument}"
-            case (*_, "steps", int()) if name(node) not in STEPS:
-                yield f"{where}: no step is called {name(node)}"
-            case ("jobs", _, "executor") if name(node) not in executors:
-                yield f"{where}: no executor is called {name(node)}"
-            case ("workflows", _, "jobs", int()) if name(node) not in jobs:
-                if options(node).get("type") != "approval":
-                    yield f"{where}: no job is called {name(node)}"
-            case ("workflows", workflow, "jobs", int(), _, "requires", int()):
-                others = config["workflows"][workflow]["jobs"]
-                names = {options(job).get("name", name(job)) for job in others}
-                if name(node) not in names:
-                    yield f"{where}: no job of {workflow} is called {name(node)}"
-            case (part, owner, *_) if isinstance(node, str):
-                scope = config[part][owner] if part in PARTS else {}
-                for outer, parameter in re.findall(PARAMETER, node):
-                    known = (config if outer else scope).get("parameters", {})
-                    if parameter not in known:
-                        yield f"{where}: no parameter is called {parameter}"
+            case (*_, "steps", int()):
+                found = misnamed_step(node, config)
+            case ("jobs" | "workflows", *_):
+                found = misnamed_part(place, node, config)
+            case _:
+                found = []
+        found = [*found, *misnamed_parameters(place, node, config)]
+        yield from (f"{where}: {finding}" for finding in found)
+
+
+def misnamed_step(step, config):
+    """Yield what a step gets wrong about the command that it calls."""
+    if name(step) in config["commands"]:
+        takes = config["commands"][name(step)].get("parameters", {})
+        for argument in options(step).keys() - takes:
+            yield f"{name(step)} takes no {argument}"
+        for argument in takes.keys() - options(step):
+            if "default" not in takes[argument]:
+                yield f"{name(step)} requires {argument}"
+    elif name(step) not in STEPS:
+        yield f"no step is called {name(step)}"
+
+
+def misnamed_part(place, node, config):
+    """Yield the executors and jobs that a job or a workflow names and nothing defines."""
+    match place:
+        case ("jobs", _, "executor") if name(node) not in config["executors"]:
+            yield f"no executor is called {name(node)}"
+        case ("workflows", _, "jobs", int()) if name(node) not in config["jobs"]:
+            if options(node).get("type") != "approval":
+                yield f"no job is called {name(node)}"
+        case ("workflows", workflow, "jobs", int(), _, "requires", int()):
+            others = config["workflows"][workflow]["jobs"]
+            names = {options(job).get("name", name(job)) for job in others}
+            if name(node) not in names:
+                yield f"no job of {workflow} is called {name(node)}"
+
+
+def misnamed_parameters(place, node, config):
+    """Yield the parameters that a text uses and nothing defines."""
+    if isinstance(node, str) and len(place) > 1:
+        scope = config[place[0]][place[1]] if place[0] in PARTS else {}
+        for outer, parameter in re.findall(PARAMETER, node):
+            known = (config if outer else scope).get("parameters", {})
+            if parameter not in known:
+                yield f"no parameter is called {parameter}"
 
 
 def name(item):

@@ -207,7 +207,7 @@ def test_every_grader_passes_clean_files(tmp_path, provider, grader):
         (circleci_schema, "- one", "- [", "Failed to parse"),
         (circleci_names, "- greet:", "- meet:", "no step is called meet"),
         (circleci_names, "whom: world", "who: world", "greet takes no who"),
-        (circleci_names, "whom: world", "who: world", "greet wants whom"),
+        (circleci_names, "whom: world", "who: world", "greet requires whom"),
         (circleci_names, "executor: base", "executor: none", "no executor is called"),
         (circleci_names, "- one", "- none", "no job is called none"),
         (circleci_names, "     - one", "     - hold", "no job of all is called one"),

@@ -134,7 +134,7 @@ def read_job(job, options, file):
     steps = list(expand(job["steps"], file["commands"]))
     runs = [body for step, body in steps if step == "run"]
     begun, run = split_setup([body["command"] for body in runs], SETUP)
-    filters = str(options.get("filters"))
+    filters = FILTERS.get(str(options.get("filters")))
     read = Job(
         run=run,
         needs=options.get("requires", []),
@@ -151,12 +151,8 @@ def read_job(job, options, file):
         secrets=[project_context(name) for name in read_contexts(options)],
         concurrency_group=options.get("serial-group", "").removeprefix(GROUP),
         manual=options["type"] == "approval",
-        main_only=FILTERS.get(filters) == {"main", "rollback"},
-        unrecognised=unknown(options, ENTRY_KEYS)
-        + unknown(job, {"executor", "steps", "environment"})
-        + unknown(executor, {"docker", "machine"})
-        + [found for step in steps for found in unknown_step(*step)]
-        + [found for it in images for found in unknown(it, {"image", "environment"})],
+        main_only=filters == {"main", "rollback"},
+        unrecognised=read_unrecognised(job, options, executor, steps),
     )
     for name in read.secrets:
         read.variables = CONTEXTS.get(name, {}) | read.variables
@@ -164,11 +160,23 @@ def read_job(job, options, file):
         read.variables = without(DEPLOYMENT_VARIABLES, read.variables)
     if "registry" in begun and "registry" not in read.secrets:
         read.unrecognised.append("a login without its context")
-    if filters not in ("None", *FILTERS):
-        read.unrecognised.append(filters)
-    if steps[0] != ("checkout", {}):
-        read.unrecognised.append("no checkout")
     return read
+
+
+def read_unrecognised(job, options, executor, steps):
+    """Return everything about a job that the reader does not know."""
+    found = unknown(options, ENTRY_KEYS)
+    found += unknown(job, {"executor", "steps", "environment"})
+    found += unknown(executor, {"docker", "machine"})
+    for image in executor.get("docker", []):
+        found += unknown(image, {"image", "environment"})
+    for step in steps:
+        found += unknown_step(*step)
+    if str(options.get("filters")) not in ("None", *FILTERS):
+        found.append(options["filters"])
+    if steps[0] != ("checkout", {}):
+        found.append("no checkout")
+    return found
 
 
 def read_variables(job, images):
