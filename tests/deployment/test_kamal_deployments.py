@@ -13,7 +13,7 @@ def test_missing_registry_password_is_refused(running):
     )
 
     assert code == 2, output
-    assert "Set REGISTRY_PASSWORD, as docs/delivery.md says. Nothing was" in output
+    assert "Set REGISTRY_PASSWORD, as docs/deployment.md says. Nothing was" in output
     assert not platform.calls()
 
 

@@ -62,15 +62,15 @@ def pods(text):
 def test_manifests_are_valid(rendered, build, tmp_path, answers, environment):
     project = rendered(**answers, use_docker=True, deploy_target="kubernetes")
     (tmp_path / "all.yaml").write_text(
-        build(project / f"deploy/kustomize/{environment}")
+        build(project / f"deploy/kubernetes/{environment}")
     )
 
     assert kubernetes_validate(tmp_path / "all.yaml") == []
 
 
 def test_defect_in_a_manifest_is_found(project, build, tmp_path):
-    project.edit("deploy/kustomize/base/web.yaml", "maxSurge: 1", "maxSurge: [1]")
-    (tmp_path / "all.yaml").write_text(build(project / "deploy/kustomize/staging"))
+    project.edit("deploy/kubernetes/base/web.yaml", "maxSurge: 1", "maxSurge: [1]")
+    (tmp_path / "all.yaml").write_text(build(project / "deploy/kubernetes/staging"))
 
     assert kubernetes_validate(tmp_path / "all.yaml")
 
@@ -83,7 +83,7 @@ def test_each_environment_has_its_own_address(rendered, build, environment):
         deploy_target="kubernetes",
         **{f"{name}_url": url for name, url in urls.items()},
     )
-    found = objects(build(project / f"deploy/kustomize/{environment}"))
+    found = objects(build(project / f"deploy/kubernetes/{environment}"))
 
     (settings,) = [it for (kind, _), it in found.items() if kind == "ConfigMap"]
     ingress = found["Ingress", "web"]["spec"]
@@ -113,7 +113,7 @@ def test_release_has_one_digest_and_its_own_job(project, build):
 
 
 def test_pods_have_no_privileges(project, build):
-    for pod in pods(build(project / "deploy/kustomize/staging")).values():
+    for pod in pods(build(project / "deploy/kubernetes/staging")).values():
         (container,) = pod["containers"]
         assert pod["automountServiceAccountToken"] is False
         assert pod["securityContext"]["runAsNonRoot"] is True
@@ -128,13 +128,13 @@ def test_pods_have_no_privileges(project, build):
 
 def test_pods_run_as_the_user_of_the_image(project, build):
     assert "\nUSER 10001:10001\n" in project.read("Dockerfile")
-    for pod in pods(build(project / "deploy/kustomize/staging")).values():
+    for pod in pods(build(project / "deploy/kubernetes/staging")).values():
         security = pod["securityContext"]
         assert (security["runAsUser"], security["runAsGroup"]) == (10001, 10001)
 
 
 def test_rollout_keeps_every_pod_until_another_is_ready(project, build):
-    found = objects(build(project / "deploy/kustomize/staging"))
+    found = objects(build(project / "deploy/kubernetes/staging"))
     web = found["Deployment", "web"]["spec"]
     (container,) = web["template"]["spec"]["containers"]
 
@@ -146,7 +146,7 @@ def test_rollout_keeps_every_pod_until_another_is_ready(project, build):
 
 
 def test_pod_stops_later_than_its_server(project, build):
-    found = pods(build(project / "deploy/kustomize/staging"))
+    found = pods(build(project / "deploy/kubernetes/staging"))
     # The default of Kubernetes, which includes the pause of preStop.
     grace = found["Deployment", "web"].get("terminationGracePeriodSeconds", 30)
 
@@ -175,7 +175,7 @@ NEEDS = {
 
 
 def test_deploy_role_is_least_privilege(project):
-    text = project.read("deploy/kustomize/access.yaml")
+    text = project.read("deploy/kubernetes/access.yaml")
     [role] = [it for it in yaml.safe_load_all(text) if it["kind"] == "Role"]
     opened = {
         " ".join([verb, resource, *rule.get("resourceNames", [])])
@@ -193,7 +193,7 @@ def test_deploy_role_is_least_privilege(project):
 
 
 def test_deploy_role_covers_each_applied_kind(project, build):
-    applied = objects(build(project / "deploy/kustomize/staging"))
+    applied = objects(build(project / "deploy/kubernetes/staging"))
     kinds = {kind.lower() for kind, _ in applied}
     plurals = {kind + ("es" if kind.endswith("s") else "s") for kind in kinds}
 
@@ -201,4 +201,4 @@ def test_deploy_role_covers_each_applied_kind(project, build):
 
 
 def test_deploy_role_manifest_is_valid(project):
-    assert kubernetes_validate(project / "deploy/kustomize/access.yaml") == []
+    assert kubernetes_validate(project / "deploy/kubernetes/access.yaml") == []

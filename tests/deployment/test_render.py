@@ -107,7 +107,7 @@ def test_all_services_run_one_image(rendered):
             assert service["runtime"] == "image"
             assert re.fullmatch(r"[^@]+@sha256:[0-9a-f]{64}", service["image"]["url"])
             credential = service["image"]["creds"]["fromRegistryCreds"]["name"]
-            assert f"`{credential}`" in project.read("docs/delivery.md")
+            assert f"`{credential}`" in project.read("docs/deployment.md")
         assert web["image"] == worker["image"]
     assert project.read("render.yaml").count("@sha256:") == 1
 

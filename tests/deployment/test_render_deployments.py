@@ -46,7 +46,10 @@ def test_missing_service_is_refused(created):
     code, output = platform.run("deploy", "staging", platform.commits[0])
 
     assert code == 2, output
-    assert "Render has no service my-project-staging-worker: apply render" in output
+    assert (
+        "Render has no commit-backed service my-project-staging-worker: apply render"
+        in output
+    )
     assert not platform.calls()
 
 
@@ -59,5 +62,7 @@ def test_image_for_a_service_that_builds_commits_is_refused(running):
     code, output = platform.run("deploy", "staging", platform.commits[1])
 
     assert code == 2, output
-    assert "Render has no image-backed my-project-staging: apply render" in output
+    assert (
+        "Render has no image-backed service my-project-staging: apply render" in output
+    )
     assert not platform.calls()

@@ -11,7 +11,7 @@ from tests.support.machine import link_programs
 
 pytestmark = pytest.mark.slow
 NAMES = ("staging", "production")
-UNCERTAIN = 'Which release runs is not certain: read "By hand" in docs/delivery.md.'
+UNCERTAIN = 'Which release runs is not certain: read "By hand" in docs/deployment.md.'
 on_each_platform = pytest.mark.parametrize("target", PLATFORMS)
 
 
@@ -267,7 +267,7 @@ def test_missing_secret_prints_one_line(running, target, verb):
 
         assert code == 2
         assert output == (
-            f"Set {name}, as docs/delivery.md says. Nothing was touched.\n"
+            f"Set {name}, as docs/deployment.md says. Nothing was touched.\n"
         )
         assert not (platform.folder / "calls").exists()
 

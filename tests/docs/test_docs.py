@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tests.deployment.platforms import platform_of
 from tests.support.options import FULL, QUESTIONS, TEMPLATE, choices, combinations
 
 PAGES = [TEMPLATE / "README.md", *sorted(TEMPLATE.glob("docs/**/*.md"))]
@@ -19,8 +20,8 @@ ELSEWHERE = {
     "make help",
     "make publish",  # test_publish.py
     # They want a registry with an image.
-    "docker buildx imagetools inspect IMAGE:COMMIT --format '{% raw %}{{ json .Provenance }}{% endraw %}'",
-    "docker buildx imagetools inspect IMAGE:COMMIT --format '{% raw %}{{ json .SBOM }}{% endraw %}'",
+    "docker buildx imagetools inspect IMAGE:COMMIT --format '{{ \"{{ json .Provenance }}\" }}'",
+    "docker buildx imagetools inspect IMAGE:COMMIT --format '{{ \"{{ json .SBOM }}\" }}'",
     "make deploy",  # test_sequence.py, as the next two
     "make deploy ENVIRONMENT=staging",
     "make rollback",
@@ -36,91 +37,16 @@ ELSEWHERE = {
     "python manage.py collectstatic --noinput",
 }
 DELIVERED = "".join(
-    (TEMPLATE / "template" / name).read_text()
-    for name in ("README.md.jinja", "docs/migrations.md", "docs/pipeline.md.jinja")
+    path.read_text()
+    for path in (
+        TEMPLATE / "template" / "README.md.jinja",
+        TEMPLATE / "template" / "docs" / "migrations.md",
+        TEMPLATE / "extensions" / "pages" / "pipeline.md",
+        *(TEMPLATE / "extensions" / "pages" / "pipeline").iterdir(),
+    )
 )
-# The platforms' commands, and their options, as they stand in the sources of
-# github.com/heroku/cli (11.10), github.com/render-oss/cli (2.24), of
-# github.com/superfly/flyctl (0.4.87), and of Kamal (2.11) with its proxy (0.9.2). With
-# Kamal come commands of Debian, OpenSSH and Docker.
-PLATFORMS = {
-    "flyctl apps create": set(),
-    "flyctl auth login": set(),
-    "flyctl certs add": {"--app"},
-    "flyctl deploy": {"--app", "--image", "--skip-release-command"},
-    "flyctl ips allocate": {"--app"},
-    "flyctl logs": {"--app", "--no-tail"},
-    "flyctl mpg attach": {"--app"},
-    "flyctl mpg create": {"--name", "--pg-major-version", "--plan", "--region"},
-    "flyctl redis create": {
-        "--disable-eviction",
-        "--name",
-        "--no-replicas",
-        "--region",
-    },
-    "flyctl redis plans": set(),
-    "flyctl releases": {"--app", "--image"},
-    "flyctl scale count": set(),
-    "flyctl secrets set": {"--app", "--stage"},
-    'export FLY_API_TOKEN="$(flyctl auth token)"': set(),
-    "flyctl status": {"--app"},
-    "flyctl tokens create deploy": {"--app", "--expiry"},
-    "cat staging_key.pub ~/.ssh/id_ed25519.pub | ssh root@": {"--mode"},
-    "cat production_key.pub ~/.ssh/id_ed25519.pub | ssh root@": {"--mode"},
-    "chmod 600": set(),
-    "docker exec kamal-proxy kamal-proxy deploy": {
-        *("--health-check-path", "--host", "--target", "--tls")
-    },
-    "docker logs": {"--tail"},
-    "docker ps": {"--all", "--filter"},
-    "docker start": set(),
-    "kamal lock release": {"--config-file", "--destination"},
-    "scp -p": set(),
-    "ssh deploy@": set(),
-    "ssh root@": {"--create-home", "--groups", "--shell", "--yes"},
-    "ssh-keygen": set(),
-    "ssh-keyscan": set(),
-    "kubectl apply": {"--filename", "--namespace"},
-    "kubectl config view": {"--flatten", "--minify", "--namespace", "--output"},
-    "kubectl create namespace": set(),
-    "kubectl create rolebinding": {"--namespace", "--role", "--serviceaccount"},
-    "kubectl describe replicaset": {"--namespace"},
-    "kubectl get replicasets": {"--namespace", "--output", "--sort-by"},
-    "kubectl create secret docker-registry": {
-        *("--namespace", "--docker-server", "--docker-username", "--docker-password")
-    },
-    "kubectl create secret generic": {"--namespace", "--from-env-file"},
-    "kubectl get pods": {"--namespace"},
-    "kubectl label namespace": set(),
-    "kubectl logs": {"--namespace", "--tail"},
-    "kubectl patch serviceaccount": {"--namespace", "--patch"},
-    "kubectl rollout undo": {"--namespace", "--to-revision"},
-    "kubectl wait": {"--for", "--namespace"},
-    "heroku addons:create": {"--app", "--wait"},
-    "heroku apps:create": {"--no-remote"},
-    "heroku authorizations:create": {"--description", "--scope"},
-    "heroku config:set": {"--app"},
-    "heroku domains:add": {"--app"},
-    "heroku features:enable": {"--app"},
-    "heroku labs:enable": {"--app"},
-    "heroku login": set(),
-    "heroku logs": {"--app", "--tail"},
-    "heroku pipelines:add": {"--app", "--stage"},
-    "heroku pipelines:create": {"--app", "--stage"},
-    "heroku ps:scale": {"--app"},
-    "heroku releases": {"--app", "--json", "--num"},
-    "heroku releases:output": {"--app"},
-    "heroku releases:rollback": {"--app"},
-    "render blueprints validate": set(),
-    "render deploys create": {
-        *("--commit", "--confirm", "--image", "--output", "--wait")
-    },
-    "render deploys list": {"--output"},
-    "render logs": {"--resources", "--tail"},
-    "render services": {"--output"},
-}
 # test_deliver.py, test_kamal.py and test_tools.py run these.
-DELIVERY = r"make tools|make (deploy|rollback)( ENVIRONMENT=(staging|production))?|make smoke URL=https\S+"
+DEPLOYMENT = r"make tools|make (deploy|rollback)( ENVIRONMENT=(staging|production))?|make smoke URL=https\S+"
 
 
 def commands(text):
@@ -158,50 +84,41 @@ def test_targets_that_the_pages_name_exist():
         assert {a or b for a, b in named} <= targets, page.name
 
 
-@pytest.mark.parametrize(
-    "answers", combinations("redis", "use_docker", "deploy_target").values(), ids=str
-)
-def test_the_page_on_delivery_has_commands_that_exist(rendered, answers):
-    if answers["deploy_target"] == "none":
-        return
-    page = rendered(**answers).read("docs/delivery.md")
-    found = commands(page) | set(
-        re.findall("`((?:flyctl|heroku|kamal|kubectl|render) [^`]+)`", page)
-    )
+WITH_TARGET = {
+    name: answers
+    for name, answers in combinations("redis", "use_docker", "deploy_target").items()
+    if platform_of(**answers)
+}
+
+
+@pytest.mark.parametrize("answers", WITH_TARGET.values(), ids=WITH_TARGET)
+def test_the_manual_has_commands_of_its_platform_that_exist(rendered, answers):
+    platform = platform_of(**answers)
+    page = rendered(**answers).read("docs/deployment.md")
+    found = commands(page) | set(re.findall(f"`({platform.tool} [^`]+)`", page))
 
     for command in found - {
         "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
     }:
-        if not re.fullmatch(DELIVERY, command):
-            name = next(
-                name for name in sorted(PLATFORMS)[::-1] if command.startswith(name)
-            )
-            assert set(re.findall(r" (--[a-z-]+)", command)) <= PLATFORMS[name], command
+        if not re.fullmatch(DEPLOYMENT, command):
+            known = [name for name in platform.commands if command.startswith(name)]
+            options = platform.commands[max(known, key=len)]
+            assert set(re.findall(r" (--[a-z-]+)", command)) <= options, command
 
 
-@pytest.mark.parametrize(
-    ("target", "use_docker", "constant"),
-    [
-        ("heroku", False, "VARIABLES"),
-        ("render", False, "VARIABLES"),
-        ("render", True, "VARIABLES"),
-        ("fly", True, "VARIABLES"),
-        ("kamal", True, "REGISTRY"),
-    ],
-)
-def test_the_page_on_delivery_names_every_variable_that_a_delivery_needs(
-    rendered, target, use_docker, constant
-):
-    project = rendered(deploy_target=target, use_docker=use_docker)
-    module = ast.parse(project.read(f"deploy/{target}.py"))
-    [names] = [
-        ast.literal_eval(node.value)
+@pytest.mark.parametrize("answers", WITH_TARGET.values(), ids=WITH_TARGET)
+def test_the_manual_names_every_variable_that_a_deployment_needs(rendered, answers):
+    project = rendered(**answers)
+    module = ast.parse(project.read(f"deploy/{answers['deploy_target']}.py"))
+    names = [
+        name
         for node in module.body
-        if isinstance(node, ast.Assign) and node.targets[0].id == constant
+        if isinstance(node, ast.Assign) and node.targets[0].id.endswith("VARIABLES")
+        for name in ast.literal_eval(node.value)
     ]
 
     image = ["IMAGE"] * ("deploy/image.py" in project.files())
-    page = project.read("docs/delivery.md")
+    page = project.read("docs/deployment.md")
     for name in [*names, *image]:
         assert re.search(rf"^\| (`\w+`, )?`{name}`", page, re.MULTILINE), name
 

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
+from tests.deployment.platforms import platform_of
+
 POSTGRES, REDIS = "postgres:18", "redis:8.10.2"
 PORTS = {POSTGRES: 5432, REDIS: 6379}  # where the images listen
 PINNED_IMAGE = re.compile(r"[a-z/-]+:v?[\d.]+(-[a-z]+)?@sha256:[0-9a-f]{64}")
@@ -110,10 +112,6 @@ ROLLBACK = {
     f"rollback-{environment}": deployment("rollback", environment)
     for environment in ("staging", "production")
 }
-# What the command lines of platforms need next to Python, git and make.
-PLATFORM_TOOLS = {"heroku": ["node"], "fly": ["docker"]}
-# These platforms pull the image from the registry: their jobs log in to read it.
-PULLS_FROM_REGISTRY = {"fly", "kamal"}
 # The jobs of each workflow, with every option on. A change is first a pull request, and
 # then a push to main; a person starts a rollback.
 PIPELINE = {
@@ -146,11 +144,12 @@ def expected(
     roles = {"REDIS"} if use_redis else set()
     roles |= {"CELERY"} if use_redis and use_celery else set()
     roles |= {"CHANNEL"} if use_redis and use_channels else set()
-    promotes = deploys_an_image(use_docker, deploy_target)
+    platform = platform_of(deploy_target=deploy_target, use_docker=use_docker)
+    promotes = bool(platform) and platform.runs_image
 
     def adapt(job):
         if job.concurrency_group:
-            job = adapt_deployment(job, ci_provider, deploy_target, promotes)
+            job = adapt_deployment(job, ci_provider, platform)
         if "make deploy" in job.run and not job.manual:
             needs = ["publish" if promotes else "test"]
             needs += ["audit"] * (dependency_audit == "enforce")
@@ -162,32 +161,27 @@ def expected(
         workflow: {
             name: adapt(job)
             for name, job in jobs.items()
-            if is_chosen(job, use_docker, deploy_target)
+            if is_chosen(job, use_docker, platform)
         }
         for workflow, jobs in PIPELINE.items()
     }
 
 
-def deploys_an_image(use_docker, deploy_target):
-    """Return whether an environment runs the image that the pipeline publishes."""
-    return use_docker and deploy_target not in ("none", "heroku")
-
-
-def is_chosen(job, use_docker, deploy_target):
+def is_chosen(job, use_docker, platform):
     """Return whether a project with these answers has a job."""
     if job.concurrency_group:
-        return deploy_target != "none"
+        return bool(platform)
     return use_docker or "docker" not in job.tools
 
 
-def adapt_deployment(job, provider, target, promotes):
-    """Return a deployment job as it is for a provider and a target."""
+def adapt_deployment(job, provider, platform):
+    """Return a deployment job as it is for a provider and a platform."""
     # Each of GitHub's runners has every tool.
-    tools = ["docker"] if provider == "github" else PLATFORM_TOOLS.get(target, ["uv"])
+    tools = ["docker"] if provider == "github" else platform.job_tools
     job = replace(job, tools=tools)
-    if "make deploy" in job.run and target in PULLS_FROM_REGISTRY:
+    if "make deploy" in job.run and platform.pulls_image:
         job = replace(job, secrets=[*job.secrets, "registry"])
-    return job if promotes else replace(job, consumes=[], publishes=[])
+    return job if platform.runs_image else replace(job, consumes=[], publishes=[])
 
 
 def adapt_services(job, roles):

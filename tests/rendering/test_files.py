@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.deployment.platforms import PLATFORMS, platform_of
 from tests.pipelines.readers import READERS, github
 from tests.support.options import (
     EVERY_COMBINATION,
@@ -31,64 +32,26 @@ CHANNELS = {
 }
 NO_CHANNELS = {"config/wsgi.py", "tests/test_wsgi.py"}
 DOCKER = {".dockerignore", "Dockerfile", "compose.yaml"}
-DELIVERY = {
+DEPLOYMENT = {
     "deploy/commands.py",
     "deploy/deliver.py",
     "deploy/environments.toml",
     "deploy/smoke.py",
-    "docs/delivery.md",
-}
-TARGETS = {
-    "none": set(),
-    "heroku": DELIVERY | {"Procfile", "deploy/heroku.py"},
-    "render": DELIVERY | {"deploy/render.py", "render.yaml"},
-    "fly": DELIVERY
-    | {
-        "deploy/fly.py",
-        "deploy/fly/production.toml",
-        "deploy/fly/staging.toml",
-        "deploy/image.py",
-    },
-    "kamal": DELIVERY
-    | {
-        "deploy/image.py",
-        "deploy/kamal.py",
-        "deploy/kamal/deploy.production.yml",
-        "deploy/kamal/deploy.staging.yml",
-        "deploy/kamal/deploy.yml",
-        "deploy/kamal/secrets-common",
-        "deploy/kamal/ssh_config",
-    },
-    "kubernetes": DELIVERY
-    | {
-        "deploy/image.py",
-        "deploy/kubernetes.py",
-        "deploy/kustomize/access.yaml",
-        "deploy/kustomize/base/ingress.yaml",
-        "deploy/kustomize/base/kustomization.yaml",
-        "deploy/kustomize/base/migrate.yaml",
-        "deploy/kustomize/base/web.yaml",
-        "deploy/kustomize/base/worker.yaml",
-        "deploy/kustomize/production/kustomization.yaml",
-        "deploy/kustomize/staging/kustomization.yaml",
-    },
+    "docs/deployment.md",
 }
 PROVIDERS = {name: set(reader.FILES) for name, reader in READERS.items()}
 ROLLBACK = {github.ROLLBACK}
-OPTIONAL = REDIS | CELERY | CHANNELS | NO_CHANNELS | DOCKER | ROLLBACK
-OPTIONAL = OPTIONAL.union(*PROVIDERS.values(), *TARGETS.values())
+OPTIONAL = REDIS | CELERY | CHANNELS | NO_CHANNELS | DOCKER | ROLLBACK | DEPLOYMENT
+OPTIONAL = OPTIONAL.union(*PROVIDERS.values())
+OPTIONAL = OPTIONAL.union(*(platform.own_files for platform in PLATFORMS.values()))
 
 # What must not be said anywhere in a project that did not choose it.
 TRACES = {
     **{name: name for name in PROVIDERS},
     # A program can come from there in any project.
     "github": r"github(?!\.com/[\w-]+/[\w-]+/releases/download/)",
-    "heroku": "heroku|procfile|dyno",
-    "render": r"\brender\b|onrender|blueprint",
-    "fly": r"\bfly\b|flyctl",
-    "kamal": "kamal|known_hosts|label service",
-    "kubernetes": "kubernetes|kubectl|kustomize|k8s",
-    "delivery": "deliver|smoke|rollback|roll back",
+    **{name.partition("-")[0]: platform.trace for name, platform in PLATFORMS.items()},
+    "deployment": "deliver|smoke|rollback|roll back|/deploy",
     "use_redis": r"redis|valkey|cache\b.*backend",
     "use_celery": r"celery|broker|kombu|tasks?\.py|worker\b(?!-class)",
     "use_docker": r"dockerfile|\bcompose\b|docker build|make (image|publish)|buildx",
@@ -107,16 +70,10 @@ def test_a_project_has_the_files_of_its_answers_and_no_other(rendered, answers):
         expected |= CELERY
     if answers.get("use_docker"):
         expected |= DOCKER
-    expected |= TARGETS[answers.get("deploy_target", "none")]
-    if (
-        answers["ci_provider"] == "github"
-        and answers.get("deploy_target", "none") != "none"
-    ):
-        expected |= ROLLBACK
-    if answers.get("deploy_target") == "render" and answers["use_docker"]:
-        expected.add("deploy/image.py")
-    if not answers.get("use_celery"):
-        expected.discard("deploy/kustomize/base/worker.yaml")
+    if platform := platform_of(**answers):
+        expected |= DEPLOYMENT | platform.files(answers)
+        if answers["ci_provider"] == "github":
+            expected |= ROLLBACK
     expected |= CHANNELS if answers.get("use_channels") else NO_CHANNELS
 
     assert rendered(**answers).files() == expected
@@ -124,9 +81,9 @@ def test_a_project_has_the_files_of_its_answers_and_no_other(rendered, answers):
 
 def chosen(answers):
     """Return the names of what the answers choose."""
-    target = answers["deploy_target"]
     uses = {name for name, answer in answers.items() if answer is True}
-    return uses | {answers["ci_provider"], target, target != "none" and "delivery"}
+    deployment = {"deployment"} if platform_of(**answers) else set()
+    return uses | deployment | {answers["ci_provider"], answers["deploy_target"]}
 
 
 @pytest.mark.parametrize(

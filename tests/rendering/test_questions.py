@@ -189,14 +189,19 @@ def ask(bare_template, tmp_path):
     return ask
 
 
-@pytest.fixture(scope="module")
-def names():
-    """Return the variables and macros of extensions/names.jinja."""
+def extension(name):
+    """Return a Jinja module of the template, with its variables and macros."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE),
         extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"],
+        trim_blocks=True,
     )
-    return environment.get_template("extensions/names.jinja").module
+    return environment.get_template(f"extensions/{name}.jinja").module
+
+
+@pytest.fixture(scope="module")
+def names():
+    return extension("names")
 
 
 def sources():
@@ -248,8 +253,9 @@ def test_a_default_is_one_of_the_choices(name):
 def test_nobody_is_asked_many_questions(target):
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
     conditions = [question.get("when", "True") for question in QUESTIONS.values()]
+    row = extension("targets").targets[target]
     asked = [
-        environment.from_string(text).render(use_redis=True, deploy_target=target)
+        environment.from_string(text).render(use_redis=True, target=row)
         for text in conditions
     ]
 
@@ -278,6 +284,9 @@ def test_a_setting_is_known_to_copier_and_needs_no_trust(name):
 def test_every_excluded_path_exists():
     block = "\n".join(CONFIGURATION["_exclude"])
     paths = re.findall(r"^/(.+)$", block, re.MULTILINE)
+    for name, target in extension("targets").targets.items():
+        own = [f"/deploy/{name}.py"] if target["deploys"] else []
+        paths += [path.removeprefix("/") for path in [*own, *target["files"]]]
     assert paths
     root = TEMPLATE / "template"
     missing = [

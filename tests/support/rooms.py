@@ -9,8 +9,8 @@ ROOMS = {
     "deployment": ["graders", "support"],
     "pipelines": ["deployment", "support"],
     "maintenance": ["pipelines", "support"],
-    "rendering": ["pipelines", "support"],
+    "rendering": ["deployment", "pipelines", "support"],
     "running": ["maintenance", "support"],
     "image": ["graders", "support"],
-    "docs": ["support"],
+    "docs": ["deployment", "support"],
 }

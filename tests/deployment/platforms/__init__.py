@@ -15,3 +15,13 @@ PLATFORMS = {
     "kamal": Kamal,
     "kubernetes": Kubernetes,
 }
+
+
+def platform_of(*, deploy_target="none", use_docker=False, **_):
+    """Return the platform of a project with these answers, or None."""
+    if deploy_target == "none":
+        return None
+    by_image = f"{deploy_target}-image"
+    return PLATFORMS[
+        by_image if use_docker and by_image in PLATFORMS else deploy_target
+    ]

@@ -28,9 +28,10 @@ def sites():
 class Platform:
     """A project, its commits from old to new, and a platform with both environments.
 
-    A target has a class in a module of its own. `tool` is its command line, `secrets` the
-    variables that it requires, and `reads` how its harmless commands begin. The stand-in
-    fails at the steps below, when commit B is deployed after commit A.
+    A target has a class in a module of its own, which is all that the tests know of it.
+    `tool` is its command line, `secrets` the variables that it requires, and `reads` how
+    its harmless commands begin. The stand-in fails at the steps below, when commit B is
+    deployed after commit A.
     """
 
     names = {"staging": "my-project-staging", "production": "my-project-production"}
@@ -42,6 +43,14 @@ class Platform:
     fails_during_switch = []  # the steps after which something runs B
     fails_during_rollback = []  # the steps that fail while B is rolled back
     fails_at_first = []  # the steps of a first release that does not start
+    own_files = set()  # of a project, next to those of every target
+    trace = ""  # an expression that no project with another target may contain
+    commands = {}  # of the manual, with their options
+    runs_image = False  # that the pipeline publishes
+    # What its jobs need next to Python, git and make, and whether they log in to read the
+    # registry. GitHub's runners have every tool.
+    job_tools = ["uv"]
+    pulls_image = False
 
     def __init__(self, project, folder, sites):
         self.project, self.folder, self.sites = project, folder, sites
@@ -56,6 +65,11 @@ class Platform:
             **self.secrets,
         }
         self.create()
+
+    @classmethod
+    def files(cls, answers):
+        """Return the files that only a project with this target has."""
+        return cls.own_files
 
     def save(self, state):
         (self.folder / "state.json").write_text(json.dumps(state))
@@ -114,6 +128,8 @@ class ByImage(Platform):
 
     The digest of an image begins with its commit.
     """
+
+    runs_image = True
 
     def digest(self, commit):
         return f"sha256:{commit}{24 * '0'}"

@@ -18,6 +18,42 @@ class Fly(ByImage):
     fails_during_rollback = ["back-image", "back-worker"]
     fails_at_first = ["migrate"]
 
+    own_files = {
+        "deploy/fly.py",
+        "deploy/fly/production.toml",
+        "deploy/fly/staging.toml",
+        "deploy/image.py",
+        "deploy/install_cli.py",
+    }
+    trace = r"\bfly\b|flyctl"
+    job_tools = ["docker"]
+    pulls_image = True
+    # The commands of its manual with their options, as they are in the sources of
+    # github.com/superfly/flyctl (0.4.87).
+    commands = {
+        "flyctl apps create": set(),
+        "flyctl auth login": set(),
+        "flyctl certs add": {"--app"},
+        "flyctl deploy": {"--app", "--image", "--skip-release-command"},
+        "flyctl ips allocate": {"--app"},
+        "flyctl logs": {"--app", "--no-tail"},
+        "flyctl mpg attach": {"--app"},
+        "flyctl mpg create": {"--name", "--pg-major-version", "--plan", "--region"},
+        "flyctl redis create": {
+            "--disable-eviction",
+            "--name",
+            "--no-replicas",
+            "--region",
+        },
+        "flyctl redis plans": set(),
+        "flyctl releases": {"--app", "--image"},
+        "flyctl scale count": set(),
+        "flyctl secrets set": {"--app", "--stage"},
+        'export FLY_API_TOKEN="$(flyctl auth token)"': set(),
+        "flyctl status": {"--app"},
+        "flyctl tokens create deploy": {"--app", "--expiry"},
+    }
+
     def create(self):
         """Make each app, as it is before its first release."""
         app = {"registry": [], "releases": [], "machines": []}

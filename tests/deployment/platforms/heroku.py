@@ -25,6 +25,32 @@ class Heroku(Platform):
     fails_during_rollback = ["rollback", "rollback-phase"]
     fails_at_first = ["push-phase"]
 
+    own_files = {
+        "Procfile",
+        "deploy/heroku.py",
+    }
+    trace = "heroku|procfile|dyno"
+    job_tools = ["node"]
+    # The commands of its manual with their options, as they are in the sources of
+    # github.com/heroku/cli (11.10).
+    commands = {
+        "heroku addons:create": {"--app", "--wait"},
+        "heroku apps:create": {"--no-remote"},
+        "heroku authorizations:create": {"--description", "--scope"},
+        "heroku config:set": {"--app"},
+        "heroku domains:add": {"--app"},
+        "heroku features:enable": {"--app"},
+        "heroku labs:enable": {"--app"},
+        "heroku login": set(),
+        "heroku logs": {"--app", "--tail"},
+        "heroku pipelines:add": {"--app", "--stage"},
+        "heroku pipelines:create": {"--app", "--stage"},
+        "heroku ps:scale": {"--app"},
+        "heroku releases": {"--app", "--json", "--num"},
+        "heroku releases:output": {"--app"},
+        "heroku releases:rollback": {"--app"},
+    }
+
     def create(self):
         """Make each app, as it is before its first push."""
         created = {

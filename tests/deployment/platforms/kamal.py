@@ -16,6 +16,40 @@ class Kamal(ByImage):
     fails_during_rollback = ["back"]
     fails_at_first = ["migrate", "web"]
 
+    own_files = {
+        "deploy/image.py",
+        "deploy/kamal.py",
+        "deploy/kamal/deploy.production.yml",
+        "deploy/kamal/deploy.staging.yml",
+        "deploy/kamal/deploy.yml",
+        "deploy/kamal/secrets-common",
+        "deploy/kamal/ssh_config",
+    }
+    trace = "kamal|known_hosts|label service"
+    pulls_image = True
+    # The commands of its manual with their options, as they are in the sources of
+    # Kamal (2.11) with its proxy (0.9.2); the others are of Debian, OpenSSH and Docker.
+    commands = {
+        "cat staging_key.pub ~/.ssh/id_ed25519.pub | ssh root@": {"--mode"},
+        "cat production_key.pub ~/.ssh/id_ed25519.pub | ssh root@": {"--mode"},
+        "chmod 600": set(),
+        "docker exec kamal-proxy kamal-proxy deploy": {
+            "--health-check-path",
+            "--host",
+            "--target",
+            "--tls",
+        },
+        "docker logs": {"--tail"},
+        "docker ps": {"--all", "--filter"},
+        "docker start": set(),
+        "kamal lock release": {"--config-file", "--destination"},
+        "scp -p": set(),
+        "ssh deploy@": set(),
+        "ssh root@": {"--create-home", "--groups", "--shell", "--yes"},
+        "ssh-keygen": set(),
+        "ssh-keyscan": set(),
+    }
+
     def create(self):
         """Make a server for each environment, with the file of its secrets."""
         server = {"locked": False, "settings": True, "latest": ""}

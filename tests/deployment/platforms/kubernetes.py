@@ -2,6 +2,8 @@
 
 from tests.deployment.platforms.base import ByImage
 
+WORKER = "deploy/kubernetes/base/worker.yaml"
+
 
 class Kubernetes(ByImage):
     tool = "kubectl"
@@ -14,6 +16,48 @@ class Kubernetes(ByImage):
     ]
     fails_during_switch = ["apply", "web-rollout", "worker-rollout"]
     fails_during_rollback = ["undo"]
+
+    own_files = {
+        "deploy/image.py",
+        "deploy/install_cli.py",
+        "deploy/kubernetes.py",
+        "deploy/kubernetes/access.yaml",
+        "deploy/kubernetes/base/ingress.yaml",
+        "deploy/kubernetes/base/kustomization.yaml",
+        "deploy/kubernetes/base/migrate.yaml",
+        "deploy/kubernetes/base/web.yaml",
+        "deploy/kubernetes/base/worker.yaml",
+        "deploy/kubernetes/production/kustomization.yaml",
+        "deploy/kubernetes/staging/kustomization.yaml",
+    }
+    trace = "kubernetes|kubectl|kustomize|k8s"
+    # The commands of its manual with their options.
+    commands = {
+        "kubectl apply": {"--filename", "--namespace"},
+        "kubectl config view": {"--flatten", "--minify", "--namespace", "--output"},
+        "kubectl create namespace": set(),
+        "kubectl create rolebinding": {"--namespace", "--role", "--serviceaccount"},
+        "kubectl describe replicaset": {"--namespace"},
+        "kubectl get replicasets": {"--namespace", "--output", "--sort-by"},
+        "kubectl create secret docker-registry": {
+            "--docker-password",
+            "--docker-server",
+            "--docker-username",
+            "--namespace",
+        },
+        "kubectl create secret generic": {"--from-env-file", "--namespace"},
+        "kubectl get pods": {"--namespace"},
+        "kubectl label namespace": set(),
+        "kubectl logs": {"--namespace", "--tail"},
+        "kubectl patch serviceaccount": {"--namespace", "--patch"},
+        "kubectl rollout undo": {"--namespace", "--to-revision"},
+        "kubectl wait": {"--for", "--namespace"},
+    }
+
+    @classmethod
+    def files(cls, answers):
+        worker = set() if answers.get("use_celery") else {WORKER}
+        return cls.own_files - worker
 
     def create(self):
         """Make each namespace, with its secret and with Deployments that have no pod."""

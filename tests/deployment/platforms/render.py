@@ -19,6 +19,29 @@ class Render(Platform):
     fails_during_rollback = ["web-back:build_failed", "worker-back:build_failed"]
     fails_at_first = ["web:pre_deploy_failed", "web:refused"]
 
+    own_files = {
+        "deploy/install_cli.py",
+        "deploy/render.py",
+        "deploy/render_commit.py",
+        "render.yaml",
+    }
+    trace = r"\brender\b|onrender|blueprint"
+    # The commands of its manual with their options, as they are in the sources of
+    # github.com/render-oss/cli (2.24).
+    commands = {
+        "render blueprints validate": set(),
+        "render deploys create": {
+            "--commit",
+            "--confirm",
+            "--image",
+            "--output",
+            "--wait",
+        },
+        "render deploys list": {"--output"},
+        "render logs": {"--resources", "--tail"},
+        "render services": {"--output"},
+    }
+
     def create(self):
         """Make each service, without a deploy."""
         self.services = [
@@ -51,6 +74,13 @@ class RenderImage(ByImage, Render):
         *Render.fails_before_switch[1:],
     ]
     fails_at_first = ["web:pre_deploy_failed"]
+    own_files = {
+        "deploy/image.py",
+        "deploy/install_cli.py",
+        "deploy/render.py",
+        "deploy/render_image.py",
+        "render.yaml",
+    }
 
     def create(self):
         super().create()

@@ -55,7 +55,7 @@ PULL = {
 # A job with Docker may run these before it calls make.
 SETUP = {
     "apk add --no-cache bash make": "make",
-    "apk add --no-cache bash curl git make python3": "python",
+    "apk add --no-cache bash git make python3": "python",
     "docker context create tls": "context",
     r"docker buildx create --driver-opt image=(\S+) --use tls": "builder",
     re.escape(

@@ -1,15 +1,12 @@
-{% set kind, key = ("image", "ref") if use_docker else ("commit", "id") %}
-{% set wanted = "image" if use_docker else "release" %}
-"""Render: each service of render.yaml {{ "runs the same image, by its digest" if use_docker else "builds and runs the same commit" }}.
+"""Render: each service of render.yaml runs the same artifact, an image or a commit.
 
+render_image.py or render_commit.py knows what that is, as `runs` in environments.toml says.
 The pre-deploy command of the first service migrates, before that service is switched.
 """
 
+import importlib
+
 from commands import Failed, NotReplaced, Refused, read, run
-{% if use_docker %}
-from image import check_image, find_image
-from image import hand_on as hand_on
-{% endif %}
 
 TOOLS = ("git", "render")
 VARIABLES = ("RENDER_API_KEY", "RENDER_WORKSPACE")
@@ -19,7 +16,6 @@ QUIET = ("--confirm", "--output", "json")
 RAN = ("live", "deactivated")
 ENDED = ("build_failed", "canceled", "pre_deploy_failed", "update_failed")
 REASONS = {
-    "build_failed": "{{ "Render did not get the image from its registry" if use_docker else "the build failed" }}",
     "canceled": "somebody cancelled it in Render",
     "pre_deploy_failed": "the pre-deploy command, which migrates, failed",
     "update_failed": "the new release did not pass Render's health check",
@@ -28,38 +24,36 @@ REASONS = {
 
 def check(environment, release):
     find_services(environment)
-    {% if use_docker %}
-    check_image(environment, release, history)
-    {% endif %}
+    artifacts(environment).check(environment, release, history)
 
 
 def history(environment):
-    """Return ({{ kind }}, {{ kind }}) of what ran, newest first."""
+    """Return (artifact, artifact) of what ran, newest first."""
     service = find_services(environment)[0]
     ran = [deploy for deploy in find_deploys(service) if deploy["status"] in RAN]
     ran.sort(key=lambda deploy: deploy["status"] != "live")
-    return [(find_reference(deploy), find_reference(deploy)) for deploy in ran]
+    found = [artifacts(environment).find_in(deploy) for deploy in ran]
+    return [(artifact, artifact) for artifact in found]
 
 
 def switch(environment, release):
     first, *others = find_services(environment)
-    {% if use_docker %}
-    image = "@".join(find_image())
-    {% endif %}
+    artifact = artifacts(environment).find(release)
     known = [deploy["id"] for deploy in find_deploys(first)]
     try:
-        start(first, {{ wanted }})
+        start(environment, first, artifact)
     except Failed as error:
         made = [it for it in find_deploys(first) if it["id"] not in known]
         # A deploy that Render refuses is not even made.
         if not made:
             raise NotReplaced(str(error)) from error
+        reasons = REASONS | {"build_failed": artifacts(environment).BUILD_FAILED}
         status = made[0]["status"]
-        if status in REASONS:
-            raise NotReplaced(REASONS[status]) from error
+        if status in reasons:
+            raise NotReplaced(reasons[status]) from error
         raise
     for service in others:
-        start(service, {{ wanted }})
+        start(environment, service, artifact)
 
 
 def go_back(environment, reference):
@@ -68,25 +62,36 @@ def go_back(environment, reference):
             if deploy["status"] not in RAN + ENDED:
                 run("render", "deploys", "cancel", service, deploy["id"], *QUIET)
         running = [
-            deploy for deploy in find_deploys(service) if deploy["status"] == "live"
+            artifacts(environment).find_in(deploy)
+            for deploy in find_deploys(service)
+            if deploy["status"] == "live"
         ]
-        if [find_reference(deploy) for deploy in running] != [reference]:
-            start(service, reference)
+        if running != [reference]:
+            start(environment, service, reference)
+
+
+def hand_on(environment, release):
+    artifacts(environment).hand_on(environment, release)
+
+
+def artifacts(environment):
+    """Return the module that knows what the services run."""
+    return importlib.import_module(f"render_{environment.settings['runs']}")
 
 
 def find_services(environment):
     """Return the ids of the environment's services, in the order of its settings."""
     listed = read("render", "services", "--output", "json")
     found = [item["service"] for item in listed if "service" in item]
-    {% if use_docker %}
-    # What was made to build commits can never run an image.
-    found = [service for service in found if "imagePath" in service]
-    {% endif %}
-    ids = {service["name"]: service["id"] for service in found}
+    can_run = artifacts(environment).can_run
+    ids = {service["name"]: service["id"] for service in found if can_run(service)}
     names = environment.settings["services"]
     missing = " and ".join(name for name in names if name not in ids)
     if missing:
-        raise Refused(f"Render has no {{ "image-backed" if use_docker else "service" }} {missing}: apply render.yaml.")
+        raise Refused(
+            f"Render has no {environment.settings['runs']}-backed service {missing}: "
+            "apply render.yaml."
+        )
     return [ids[name] for name in names]
 
 
@@ -95,11 +100,7 @@ def find_deploys(service):
     return read("render", "deploys", "list", service, "--output", "json")
 
 
-def find_reference(deploy):
-    """Return the {{ kind }} that a deploy runs."""
-    return deploy["{{ kind }}"]["{{ key }}"]
-
-
-def start(service, {{ kind }}):
-    """{{ "Switch the service to an image" if use_docker else "Build a commit and switch the service to it" }}; Render keeps the old one if it fails."""
-    run("render", "deploys", "create", service, "--{{ kind }}", {{ kind }}, "--wait", *QUIET)
+def start(environment, service, artifact):
+    """Switch the service to an artifact; Render keeps the old one if it fails."""
+    what = (artifacts(environment).OPTION, artifact)
+    run("render", "deploys", "create", service, *what, "--wait", *QUIET)

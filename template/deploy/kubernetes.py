@@ -1,6 +1,6 @@
 """Kubernetes: a Job migrates, then each Deployment rolls to the image, pod by pod.
 
-The manifests stand in deploy/kustomize; the image and the name of the Job come from here.
+The manifests stand in deploy/kubernetes; the image and the name of the Job come from here.
 """
 
 import contextlib
@@ -22,17 +22,12 @@ CANCELLED = "A rollout that has begun goes on in the cluster"
 REVISION = "deployment.kubernetes.io/revision"
 APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 COMPONENT = "app.kubernetes.io/component"
-{% if has_worker %}
-PROCESSES = "(web,worker)"
-{% else %}
-PROCESSES = "(web)"
-{% endif %}
 MIGRATE = {"kind": "Job", "name": "migrate"}
 ENDS = ("Complete", "Failed")
 ABSENT = "Absent"
 REASONS = {"Failed": "failed, as its log above says", ABSENT: "is gone"}
 LOOKS = 5  # at the migration that may fail in a row
-MIGRATION = 3700  # seconds, a little more than deploy/kustomize/base/migrate.yaml
+MIGRATION = 3700  # seconds, a little more than deploy/kubernetes/base/migrate.yaml
 PATIENCE = 600  # seconds for each rollout
 PAUSE = 2  # seconds between two looks at the migration
 
@@ -82,7 +77,7 @@ def migrate(environment, release):
     else:
         # Nobody can change a Job: what an earlier try has left goes first.
         kubectl(environment, "delete", "job", name, "--ignore-not-found")
-        apply(environment, folder, f"{COMPONENT} notin {PROCESSES}")
+        apply(environment, folder, f"{COMPONENT} notin {processes(environment)}")
     deadline = time.monotonic() + MIGRATION
     while (ended := find_end(environment, name)) is None:
         if time.monotonic() > deadline:
@@ -165,8 +160,14 @@ def names(environment):
     return [it["metadata"]["name"] for it in find_processes(environment, "deployments")]
 
 
+def processes(environment):
+    """Return what deploy/environments.toml names, as a set for kubectl."""
+    return f"({','.join(environment.settings['processes'])})"
+
+
 def find_processes(environment, kind):
-    return find(environment, kind, "--selector", f"{COMPONENT} in {PROCESSES}")
+    selector = f"{COMPONENT} in {processes(environment)}"
+    return find(environment, kind, "--selector", selector)
 
 
 def find_revisions(environment, name):
@@ -216,7 +217,7 @@ def write_release(environment, job):
     name, digest = find_image()
     rename = [{"op": "replace", "path": "/metadata/name", "value": job}]
     kustomization = {
-        "resources": [f"../../../deploy/kustomize/{environment.name}"],
+        "resources": [f"../../../deploy/kubernetes/{environment.name}"],
         "images": [{"name": "app", "newName": name, "digest": digest}],
         "patches": [{"target": MIGRATE, "patch": json.dumps(rename)}],
     }
