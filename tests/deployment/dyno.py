@@ -10,7 +10,6 @@ old one goes on.
 import contextlib
 import http.client
 import os
-import shlex
 import signal
 import socket
 import subprocess
@@ -82,9 +81,9 @@ def web(commit, slug, environment):
 
 
 def find_process(slug, name):
-    """Return the command of a process type of the Procfile."""
+    """Return the command of a process type of the Procfile: a shell runs it, as on Heroku."""
     lines = (slug / "Procfile").read_text().splitlines()
-    return shlex.split(dict(line.split(": ", 1) for line in lines)[name])
+    return ["bash", "-c", dict(line.split(": ", 1) for line in lines)[name]]
 
 
 def answers(process, port):

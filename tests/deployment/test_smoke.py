@@ -239,9 +239,7 @@ def project(render_for_module):
 @pytest.mark.slow
 def test_project_is_ready_only_after_its_migrations(project, smoke):
     with project.services() as variables:
-        environment = production() | variables
-        del environment["RELEASE"]
-        environment["HEROKU_BUILD_COMMIT"] = "1f2e3d"
+        environment = production() | variables | {"RELEASE": "1f2e3d"}
         with running(project, **environment) as server:
             url = f"http://127.0.0.1:{server.port}"
             before = smoke(url, "1f2e3d", seconds=10)
