@@ -115,3 +115,17 @@ def test_redis_comes_and_goes_with_an_update(copied):
     assert not (copied / "tests/test_cache.py").exists()
     copied.run("git", "add", "--all")
     assert copied.run("git", "diff", "HEAD~1").stdout == ""
+
+
+def test_update_replaces_one_target_by_another(copied):
+    begin = copied.run("git", "rev-parse", "HEAD").stdout.strip()
+    update(copied, "-d", "deploy_target=heroku")
+    assert {"Procfile", "deploy/heroku.py"} <= copied.files()
+    copied.commit("Deploy to Heroku")
+    update(copied, "-d", "deploy_target=render")
+    assert {"render.yaml", "deploy/render.py"} <= copied.files()
+    assert not {"Procfile", "deploy/heroku.py"} & copied.files()
+    copied.commit("Deploy to Render")
+    update(copied, "-d", "deploy_target=none")
+    copied.run("git", "add", "--all")
+    assert copied.run("git", "diff", begin).stdout == ""
