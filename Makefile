@@ -7,7 +7,7 @@ SHELL := /bin/bash
 UV_VERSION := $(shell sed -n 's/.* uv_version = "\(.*\)".*/\1/p' extensions/pins.jinja)
 COPIER_VERSION := $(shell sed -n 's/.*"copier==\(.*\)".*/\1/p' pyproject.toml)
 UV := $(or $(shell command -v uv),.tools/bin/uv)
-# Where the home directory cannot be written, uv keeps a Python here, and nothing else.
+# If the home directory is not writable, uv keeps only a Python, in this folder.
 ifneq ($(shell test -w "$${HOME-}" && echo writable),writable)
 UV_NO_CACHE := 1
 UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.tools/python
@@ -16,7 +16,7 @@ endif
 COPIER := .tools/copier-$(COPIER_VERSION)/bin/copier
 export DEST
 ARGS ?=
-# The tests want uv on the path; where it is missing, this checkout has fetched it.
+# The tests need uv on the path; if the machine has none, it is in .tools.
 PYTEST := PATH="$$PATH:$(CURDIR)/.tools/bin" .venv/bin/pytest
 
 .PHONY: help
@@ -24,8 +24,8 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: new
-new: $(if $(DEST),$(COPIER)) ## Make a project: make new DEST=../my-project ARGS="--defaults -d use_redis=true"
-	@[ -n "$$DEST" ] || { echo 'Say where: make new DEST=../my-project' >&2; exit 2; }
+new: $(if $(DEST),$(COPIER)) ## Make a project: make new DEST=../my-project ARGS=--defaults
+	@[ -n "$$DEST" ] || { echo 'Set the new folder: make new DEST=../my-project' >&2; exit 2; }
 	@command -v git >/dev/null || { echo "Install git, then run make again." >&2; exit 1; }
 	@$(COPIER) copy --vcs-ref HEAD $(ARGS) "$(CURDIR)" "$$DEST"
 
@@ -35,7 +35,7 @@ $(COPIER): | $(UV)
 	@$(UV) pip install --quiet --python .tools/copier-$(COPIER_VERSION) copier==$(COPIER_VERSION) \
 	  || { echo "Connect to the network, then run make again." >&2; exit 1; }
 
-# The link comes last, so a download that was killed is not taken for uv.
+# The link comes last, so that make runs an interrupted download again.
 .tools/bin/uv:
 	@python3 -m venv --clear .tools/uv \
 	  || { echo "Install uv, or Python 3 with its venv module (Debian: python3-venv), then run make again." >&2; exit 1; }
@@ -46,7 +46,7 @@ $(COPIER): | $(UV)
 	@ln -sf ../uv/bin/uv $@
 
 .PHONY: setup
-setup: .venv/installed ## Install what the tests need into .venv
+setup: .venv/installed ## Install the tools of the tests into .venv
 
 .venv/installed: requirements-dev.txt | $(UV)
 	rm -rf .venv
@@ -55,28 +55,28 @@ setup: .venv/installed ## Install what the tests need into .venv
 	@touch $@
 
 .PHONY: test
-test: setup ## Run every test
+test: setup ## Run all tests
 	$(PYTEST) --numprocesses auto --dist loadgroup $(ARGS)
 
 .PHONY: test-fast
-test-fast: setup ## Run the tests that need no delivered project to run
+test-fast: setup ## Run the tests that do not run a generated project
 	$(PYTEST) --numprocesses auto --dist loadgroup -m "not slow" $(ARGS)
 
 .PHONY: lint
-lint: setup ## Check the style and format of the tests
+lint: setup ## Check code style and format with Ruff and Black
 	.venv/bin/ruff check .
 	.venv/bin/black --check .
 
 .PHONY: format
-format: setup ## Mend the style and format of the tests
+format: setup ## Fix lint errors and reformat
 	.venv/bin/ruff check --fix .
 	.venv/bin/black .
 
 .PHONY: bench
-bench: setup ## Measure what the documentation says about speed
+bench: setup ## Measure the figures of docs/speed.md
 	.venv/bin/python -m tests.maintenance.bench
 
 .PHONY: lock
-lock: setup ## Pin the delivered packages and our own again: make lock ARGS=--upgrade
+lock: setup ## Recompile all lock files: make lock ARGS=--upgrade
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --custom-compile-command "make lock" $(ARGS) --group dev --output-file requirements-dev.txt pyproject.toml
 	.venv/bin/python -m tests.maintenance.lock $(ARGS)

@@ -164,8 +164,8 @@ def test_make_new_works_unattended_on_a_machine_without_uv(checkout):
 
 
 @pytest.mark.slow
-def test_make_new_without_a_destination_asks_for_one(checkout):
+def test_make_new_needs_a_destination(checkout):
     done = checkout.make("--no-print-directory", "new")
     assert done.returncode == 2
-    assert done.stdout.startswith("Say where: make new DEST=../my-project\n")
+    assert done.stdout.startswith("Set the new folder: make new DEST=../my-project\n")
     assert not (checkout / ".tools").exists()
