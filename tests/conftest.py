@@ -10,6 +10,30 @@ import pytest
 from tests.support.options import TEMPLATE
 from tests.support.project import Project
 from tests.support.rendering import copy_with, renderer
+from tests.support.verdicts import kept
+
+# What each worker reports about verdicts at its end
+reports = []
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["verdicts"] = kept.summary()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    reports.append(getattr(node, "workeroutput", {}).get("verdicts", {}))
+
+
+def pytest_terminal_summary(terminalreporter):
+    counts = {
+        name: sum(report.get(name, 0) for report in [*reports, kept.summary()])
+        for name in kept.summary()
+    }
+    if any(counts.values()):
+        line = "{earlier} verdicts from earlier runs, {judged} judged now"
+        terminalreporter.write_line(line.format(**counts))
 
 
 @pytest.fixture(scope="session")
