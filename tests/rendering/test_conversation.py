@@ -36,7 +36,7 @@ class Terminal:
                 COPIER_SETTINGS_PATH="/dev/null",
                 **variables,
             ),
-            dimensions=(40, 160),
+            dimensions=(40, 80),
             encoding="utf-8",
             timeout=timeout,
         )
@@ -113,9 +113,7 @@ def test_a_refused_slug_says_why_and_can_be_corrected(copying, tmp_path):
     assert copying.wait_for_question() == "project_slug"
     copying.child.expect_exact("corner_shop")
     copying.child.send(CLEAR + "class" + ENTER)
-    copying.child.expect_exact(
-        "class is taken by Python, Django or another tool; choose"
-    )
+    copying.child.expect_exact("Reserved name; choose another.")
     copying.child.send(CLEAR + "shop" + ENTER)
     copying.answer()
     project = Project(tmp_path / "project")

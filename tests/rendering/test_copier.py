@@ -3,12 +3,14 @@
 pytest-copie trusts every template, so it cannot show that this one needs no trust.
 """
 
+import re
 import shutil
 import sys
 
 import pytest
 import yaml
 
+from tests.support.options import choices
 from tests.support.project import Project
 
 COPIER = (sys.executable, "-m", "copier")
@@ -62,12 +64,53 @@ def answers(project):
     return yaml.safe_load(project.read(".copier-answers.yml"))
 
 
-def test_a_copy_says_what_to_do_next(repository, tmp_path):
-    done = copy(repository, tmp_path / "project", "-d", f"project_name={NAME}")
+def closing_message(repository, *options):
+    """Return the lines that Copier prints once it has made `../project`."""
+    done = copy(repository, "../project", "-d", f"project_name={NAME}", *options)
     assert done.returncode == 0, done.stdout
-    assert f"{NAME} is ready. Next:" in done.stdout
-    assert "make ci " in done.stdout
-    assert "make dev " in done.stdout
+    _, begin, message = done.stdout.partition(f"{NAME} is ready. Next:\n")
+    assert begin, done.stdout
+    return message.splitlines()
+
+
+@pytest.mark.parametrize("target", ["none", "heroku"])
+@pytest.mark.parametrize("provider", choices("ci_provider"))
+def test_closing_message_fits_80_columns_and_names_existing_pages(
+    repository, provider, target
+):
+    message = closing_message(
+        repository, "-d", f"ci_provider={provider}", "-d", f"deploy_target={target}"
+    )
+
+    assert max(map(len, message)) <= 80
+    named = set(re.findall(r"docs/\w+\.md", "\n".join(message)))
+    project = Project(repository / "../project")
+    assert named == {"docs/deployment.md", "docs/pipeline.md"} & project.files()
+
+
+@pytest.mark.slow
+def test_commands_of_the_closing_message_work(repository, tmp_path):
+    message = closing_message(repository, "-d", "coverage_threshold=0")
+    lines = [line.strip() for line in message if line.startswith("  ")]
+    commands = [line for line in lines if not line.startswith("make dev ")]
+    remote = next(line.split()[-1] for line in commands if "remote add" in line)
+    repository.run_ok("git", "init", "--bare", f"{tmp_path}/remote.git")
+    project = Project(tmp_path / "project").with_one_short_test()
+
+    done = repository.run_ok(
+        *("bash", "-euxc", "\n".join(commands)),
+        GIT_CONFIG_COUNT="3",
+        GIT_CONFIG_KEY_0=f"url.{tmp_path}/remote.git.insteadOf",
+        GIT_CONFIG_VALUE_0=remote,
+        GIT_CONFIG_KEY_1="user.name",
+        GIT_CONFIG_VALUE_1="Test",
+        GIT_CONFIG_KEY_2="user.email",
+        GIT_CONFIG_VALUE_2="test@example.com",
+    )
+
+    assert {"+ cd ../project", "+ make ci"} <= set(done.stdout.splitlines())
+    pushed = Project(tmp_path / "remote.git").run("git", "rev-parse", "main")
+    assert pushed.stdout.strip() == project.head()
 
 
 def test_a_copy_from_an_address_records_address_and_release(repository, tmp_path):
@@ -89,9 +132,7 @@ def test_two_copies_are_the_same_to_the_byte(repository, copied, tmp_path):
 def test_a_refused_answer_ends_in_its_sentence_and_writes_nothing(repository, tmp_path):
     done = copy(repository, tmp_path / "project", "-d", "project_slug=class")
     assert done.returncode == 1
-    assert done.stdout.rstrip().endswith(
-        "class is taken by Python, Django or another tool; choose another word."
-    )
+    assert done.stdout.rstrip().endswith("Reserved name; choose another.")
     assert not (tmp_path / "project").exists()
 
 

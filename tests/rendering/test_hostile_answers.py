@@ -97,7 +97,7 @@ def test_a_text_is_not_rendered_again(template, tmp_path):
 
 @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
 def test_what_is_not_one_line_is_refused(template, tmp_path, text):
-    sentence = r"Use 1 to 200 characters on one line\.$"
+    sentence = r"Use one line, 1 to 200 characters\.$"
     with pytest.raises(ValueError, match=sentence):
         copier.run_copy(
             str(template),
