@@ -83,7 +83,7 @@ def test_publish_wants_a_registry(project, image):
     done = make(project, "publish", *given)
 
     assert done.returncode == 2
-    assert done.stdout.startswith("Say where to push: make publish IMAGE=")
+    assert done.stdout.startswith("Name the image in its registry: make publish IMAGE=")
     assert not (project / "asked.txt").exists()
 
 
@@ -101,7 +101,7 @@ def test_publish_is_red_when_docker_is_or_names_no_digest(project):
     (project / "metadata.json").write_text("{}")
     done = make(project, "publish", image)
     assert done.returncode == 2
-    assert "There is no digest in reports/image.json." in done.stdout
+    assert "reports/image.json has no digest" in done.stdout
 
     (project / "bin" / "docker").write_text("#!/bin/sh\nexit 1\n")
     done = make(project, "publish", image)

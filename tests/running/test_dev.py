@@ -157,10 +157,11 @@ def test_a_worker_runs_tasks(render):
     assert "deleted 0" in done.stdout
 
 
-def test_help_lists_every_target(render):
-    project = render(**FULL)
+def test_help_lists_every_target_within_80_columns(render):
+    project = render(**FULL, use_docker=True, deploy_target="kubernetes")
     targets = re.findall(r"^\.PHONY: (\w\S*)", project.read("Makefile"), re.MULTILINE)
 
-    shown = [line.split()[0] for line in project.make("help").stdout.splitlines()]
+    lines = project.make("help").stdout.splitlines()
 
-    assert shown == targets
+    assert [line.split()[0] for line in lines] == targets
+    assert max(map(len, lines)) <= 80

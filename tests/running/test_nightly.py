@@ -206,7 +206,47 @@ def test_newest_that_is_red_blames_the_versions_and_lists_them(outdated):
     assert ": test] Error" in red.stdout
     assert lines[-4] == "Newer than the pinned versions:"
     assert lines[-3].startswith("  sqlparse 0.5.3 -> ")
-    assert lines[-2].startswith("make ci is red with these versions, the newest")
+    assert lines[-2].startswith("make ci fails with these versions.")
+
+
+PINNED = """\
+django==6.1 \\
+    --hash=sha256:aaaa
+typing-extensions==4.16.0 ; python_full_version < '3.13' \\
+    --hash=sha256:bbbb
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "listed"),
+    [
+        (
+            ("sha256:aaaa", "sha256:cccc"),
+            ["The pinned versions are the newest that pyproject.toml allows."],
+        ),
+        (
+            ("django==6.1 ", "django==6.1.1 "),
+            ["Newer than the pinned versions:", "  django 6.1 -> 6.1.1"],
+        ),
+        (
+            ("typing-extensions==", "asgiref==3.9 ; python_version < '3.13' \\\n"),
+            ["Newer than the pinned versions:", "  asgiref (none) -> 3.9"],
+        ),
+    ],
+    ids=["other-hash", "newer", "added-and-removed"],
+)
+def test_newer_lists_only_versions_that_are_not_pinned(
+    rendered, tmp_path, change, listed
+):
+    for name, text in (("pinned", PINNED), ("newest", PINNED.replace(*change))):
+        (tmp_path / name).write_text(text)
+
+    done = rendered().run_ok(
+        *(sys.executable, "scripts/newer.py"),
+        *(str(tmp_path / name) for name in ("pinned", "newest")),
+    )
+
+    assert done.stdout.splitlines() == listed
 
 
 # make advice
