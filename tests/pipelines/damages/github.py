@@ -29,6 +29,7 @@ ROWS = [
     ("unknown action", "ci/jobs/lint/steps/end", "add", {"uses": "a/b@v1"}),
     ("job allowed to fail", f"ci/jobs/test/{MAY_FAIL}", "add", "true"),
     ("step allowed to fail", f"ci/jobs/test/steps/make migrate/{MAY_FAIL}", "add", "true"),
+    ("warnings without annotations", "ci/jobs/test/steps/make migrate/env", "remove"),
     ("skipped job", "ci/jobs/lint/if", "add", "false"),
     ("reports only on success", "ci/jobs/test/steps/upload-artifact/if", "remove"),
     ("reports without an expiry", "ci/jobs/test/steps/upload-artifact/with/retention-days", "remove"),

@@ -43,6 +43,8 @@ PULL = {
     "REGISTRY_USER": "${{ github.actor }}",
     "REGISTRY_PASSWORD": "${{ github.token }}",
 }
+# With this, `make migrate` prints its warnings as GitHub's annotations.
+ANNOTATIONS = {"WARNING_FORMAT": "::warning file={path}::{path}: {text}"}
 READS = {("contents", "read"), ("packages", "read")}
 OVERWRITE = {"overwrite": "true"}
 REPORTS = {"name": "reports", "path": "reports", "retention-days": "14"} | OVERWRITE
@@ -197,6 +199,10 @@ def read_command(step, read):
         read.secrets += login
     else:
         read.secrets += SECRET.findall(str(step))
+    if step.get("run") in ("make migrate", "make newest"):
+        known |= {"env"}
+        if step.get("env") != ANNOTATIONS:
+            read.unrecognised.append(step.get("env"))
     read.unrecognised += unknown(step, known)
 
 
