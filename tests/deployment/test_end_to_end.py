@@ -128,7 +128,7 @@ def platform(render, nginx, tmp_path):
     project = render(deploy_target="heroku")
     url = "https://staging.my-project.example.com"
     project.edit("deploy/environments.toml", url, f"http://127.0.0.1:{port}")
-    project.make_ok("setup")
+    project.installed()
     project.commits = []
     place = tmp_path / "heroku"
     place.mkdir()

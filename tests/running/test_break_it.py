@@ -12,14 +12,14 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def project(render_for_module):
     """A project that the tests of this module break in turn, and mend."""
-    project = render_for_module()
+    project = render_for_module().installed()
     project.commit()
     return project
 
 
 @pytest.fixture
 def redis_project(render):
-    project = render(**FULL)
+    project = render(**FULL).installed()
     project.commit()
     return project
 

@@ -214,7 +214,7 @@ def warnings(output):
 @pytest.fixture(scope="module", params=choices("django_version"))
 def migrated(request, render_for_module):
     """Return the output of `make migrate` in a project with all those migrations."""
-    project = render_for_module(django_version=request.param)
+    project = render_for_module(django_version=request.param).installed()
     for name, operations in HARMLESS.items():
         add_migration(project, name, operations)
     add_migration(project, "concurrently", CONCURRENTLY, "atomic = False")
@@ -254,7 +254,7 @@ def test_no_migration_of_a_package_is_warned_of(migrated):
 
 
 def test_warnings_are_annotations_on_github(render):
-    project = render(ci_provider="github")
+    project = render(ci_provider="github").installed()
     steps = project.yaml(".github/workflows/ci.yml")["jobs"]["test"]["steps"]
     (environment,) = [
         step["env"] for step in steps if step.get("run") == "make migrate"
@@ -271,7 +271,7 @@ def test_warnings_are_annotations_on_github(render):
 
 @pytest.mark.parametrize("damage", ["FROM pg_index", "FROM pg_attribute JOIN"])
 def test_what_cannot_look_at_the_tables_is_red(render, damage):
-    project = render()
+    project = render().installed()
     project.edit("scripts/compatibility.py", damage, damage.replace("pg", "no"))
 
     done = project.make("migrate")
@@ -281,7 +281,7 @@ def test_what_cannot_look_at_the_tables_is_red(render, damage):
 
 
 def test_what_does_not_hear_of_migrations_is_red(render):
-    project = render()
+    project = render().installed()
     project.edit(
         "scripts/fresh_migrate.py",
         'patch.object(Command, "migration_progress_callback"',

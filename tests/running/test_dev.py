@@ -99,7 +99,7 @@ def test_createsuperuser_asks_in_the_terminal(project):
 
 
 def test_make_dev_speaks_websocket(render):
-    project = render(**REDIS_STATES["redis-channels"])
+    project = render(**REDIS_STATES["redis-channels"]).installed()
     with serving(project) as ask:
         status, _ = ask(
             "/ws/notifications/",
@@ -117,8 +117,7 @@ def test_make_dev_speaks_websocket(render):
 
 
 def test_a_server_that_hangs_is_reported_in_time(render):
-    project = render(**REDIS_STATES["redis-celery"])
-    project.make("setup")
+    project = render(**REDIS_STATES["redis-celery"]).installed()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         begin = time.monotonic()
@@ -134,8 +133,7 @@ def test_a_server_that_hangs_is_reported_in_time(render):
 
 
 def test_a_worker_runs_tasks(render):
-    project = render(**REDIS_STATES["redis-celery"])
-    project.make("setup")
+    project = render(**REDIS_STATES["redis-celery"]).installed()
     worker = subprocess.Popen(
         ["make", "worker"],
         cwd=project.path,

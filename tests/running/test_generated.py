@@ -75,7 +75,7 @@ def test_a_second_make_ci_installs_nothing(render):
 
 
 def test_what_pytest_cannot_remove_of_earlier_runs_turns_no_test_red(render):
-    project = render()
+    project = render().installed()
     warn = 'warnings.warn(pytest.PytestWarning("(rm_rf) error removing /tmp/x\\n1"))'
     text = f"import warnings\nimport pytest\ndef test_it():\n    {warn}\n"
     (project / "tests" / "test_it.py").write_text(text)
@@ -85,22 +85,21 @@ def test_what_pytest_cannot_remove_of_earlier_runs_turns_no_test_red(render):
 
 def test_a_copy_of_the_example_names_servers_of_ones_own(render):
     host, guest = render(), render()
-    host.make("setup")
+    host.installed()
     with host.services() as variables:
         text = guest.read(".env.example")
         for name, value in variables.items():
             text = re.sub(f"^{name}=.*$", f"{name}={value}", text, flags=re.MULTILINE)
         (guest / ".env").write_text(text)
 
-        green(guest)
+        green(guest.installed())
 
     assert not (guest / ".services" / "postgres").exists()
 
 
 def test_hooks_run_the_projects_own_tools(render):
-    project = render()
+    project = render().installed()
     project.commit()
-    project.make("setup")
     (project / "apps" / "users" / "ugly.py").write_text("import os\nx = {  'a':1 }\n")
     project.run("git", "add", "--all")
 

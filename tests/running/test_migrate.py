@@ -69,9 +69,8 @@ def test_two_runners_at_once(project):
 
 
 def test_a_runner_that_is_killed_holds_nobody_up(render):
-    project = render()
+    project = render().installed()
     (project / "apps/users/migrations/0002_slow.py").write_text(SLOW)
-    project.make("setup")
     with project.services() as variables:
         first = begin(project, variables)
         told = ""

@@ -20,7 +20,7 @@ PASSWORD = "kept-to-itself"
 @pytest.fixture(scope="module")
 def project(render_for_module):
     """A project with every server, installed, whose PostgreSQL asks strangers for a password."""
-    project = render_for_module(**FULL)
+    project = render_for_module(**FULL).installed()
     project.make_ok("wait")  # No variable names a server: the embedded ones answer.
     project.make("services-stop")
     rules = project / ".services/postgres/pg_hba.conf"
@@ -298,7 +298,7 @@ def test_advice_without_a_test_report_asks_for_one(report, text):
 
 @pytest.mark.slow
 def test_make_advice_reads_what_make_test_wrote(render):
-    project = render(coverage_threshold=0).with_one_short_test()
+    project = render(coverage_threshold=0).with_one_short_test().installed()
     project.make("test")
 
     done = project.make_ok("advice")

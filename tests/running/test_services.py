@@ -60,8 +60,8 @@ def install(copie_session, template):
             project = copy_with(
                 copie_session, template, answers | {"coverage_threshold": 0}
             )
-            project.with_one_short_test(DATABASE_TEST)
-            for command in (["make", "setup"], [*RUN, "true"], [*SERVICES, "stop"]):
+            project.with_one_short_test(DATABASE_TEST).installed()
+            for command in ([*RUN, "true"], [*SERVICES, "stop"]):
                 project.run_ok(*command)
             known[use_redis] = project
         return known[use_redis]

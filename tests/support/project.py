@@ -11,6 +11,8 @@ from pathlib import Path
 
 import yaml
 
+from tests.support.environments import link_environment
+
 # What a shell at work has; everything else would leak from this test run into the project.
 KEPT = {"HOME", "LANG", "PATH", "TERM", "TMPDIR", "USER"}
 KEPT_PREFIXES = ("PIP_", "SSL_", "UV_")
@@ -59,7 +61,7 @@ class Project:
 
     def copy_to(self, folder):
         """Return a copy of the project in a new folder, for a test to change."""
-        return Project(shutil.copytree(self.path, folder))
+        return Project(shutil.copytree(self.path, folder, symlinks=True))
 
     def files(self):
         """Return the path of every delivered file, relative to the project."""
@@ -103,7 +105,11 @@ class Project:
         return self.run_ok("make", *targets, **variables)
 
     def installed(self):
-        """Run `make setup`; return the project."""
+        """Link the environment of these pinned packages, shared by all tests; return the project.
+
+        A test that installs into its environment runs `make setup` instead.
+        """
+        link_environment(self)
         self.make_ok("setup")
         return self
 

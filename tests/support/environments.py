@@ -1,0 +1,53 @@
+"""One virtual environment for all projects with the same pinned packages.
+
+A project's own `make setup` installs it, once; `.cache/environments` keeps it between runs.
+It can be deleted at any time.
+"""
+
+import fcntl
+import functools
+import hashlib
+import subprocess
+
+from tests.support.machine import UV
+from tests.support.options import TEMPLATE
+
+ENVIRONMENTS = TEMPLATE / ".cache/environments"
+INPUTS = ("requirements-dev.txt", ".python-version")
+LINKED = ("bin", "lib", "pyvenv.cfg")
+
+
+def link_environment(project):
+    """Give a project an environment that `make setup` finds up to date.
+
+    `.venv` is a folder of the project, so it is ignored by Git and can be removed; its
+    content is links to the shared environment.
+
+    Raises AssertionError if the installation fails.
+    """
+    shared = ENVIRONMENTS / environment_key(project)
+    shared.parent.mkdir(parents=True, exist_ok=True)
+    with shared.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (shared / "installed").exists():
+            # The content is what counts, not when this project was rendered.
+            (shared / "installed").touch()
+        project.make_ok("setup", f"VENV={shared}")
+    (project / ".venv").mkdir()
+    for name in LINKED:
+        (project / ".venv" / name).symlink_to(shared / name)
+    (project / ".venv/installed").touch()
+
+
+def environment_key(project):
+    """Return a hash of all that `make setup` reads and runs."""
+    steps = project.make_ok("setup", "VENV=new", "--dry-run").stdout
+    texts = [project.read(name) for name in INPUTS]
+    return hashlib.sha256(repr([uv_version(), steps, *texts]).encode()).hexdigest()
+
+
+@functools.cache
+def uv_version():
+    """Return the version of the uv that installs the environments."""
+    done = subprocess.run([UV, "--version"], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
