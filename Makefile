@@ -24,7 +24,7 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: new
-new: $(if $(DEST),$(COPIER)) ## Make a project: make new DEST=../my-project ARGS=--defaults
+new: $(if $(DEST),$(COPIER)) ## Make a project: make new DEST=../my-project
 	@[ -n "$$DEST" ] || { echo 'Set the new folder: make new DEST=../my-project' >&2; exit 2; }
 	@command -v git >/dev/null || { echo "Install git, then run make again." >&2; exit 1; }
 	@$(COPIER) copy --vcs-ref HEAD $(ARGS) "$(CURDIR)" "$$DEST"
