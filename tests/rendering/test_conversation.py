@@ -1,4 +1,4 @@
-"""The questions as a person meets them: in a real terminal."""
+"""The conversation in a real terminal of 80 columns."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ import pytest
 from tests.support.options import QUESTIONS
 from tests.support.project import Project, clean_environment
 
-# pexpect forks a process that pytest-xdist gave threads, and at once runs another program in it.
+# pexpect forks a worker of pytest-xdist, which has threads, and runs another program in it.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of forkpty:DeprecationWarning")
 
 ALWAYS_ASKED = [name for name in QUESTIONS if "when" not in QUESTIONS[name]]
@@ -21,7 +21,7 @@ CLEAR = "\x15"
 
 
 class Terminal:
-    """A command in a terminal, with a person who answers its questions."""
+    """A command in a terminal, whose questions a test answers."""
 
     def __init__(self, *command, cwd, timeout=30, **variables):
         self.asked = []
@@ -29,7 +29,7 @@ class Terminal:
             command[0],
             list(command[1:]),
             cwd=cwd,
-            # No request for the position of the cursor: nobody here would answer it.
+            # Do not request the position of the cursor: this terminal does not answer.
             env=clean_environment(
                 TERM="xterm-256color",
                 PROMPT_TOOLKIT_NO_CPR="1",
@@ -61,7 +61,7 @@ class Terminal:
 
 @pytest.fixture
 def terminal():
-    """Return a function that starts a command in a terminal, which closes with the test."""
+    """Return a function that runs a command in a terminal until the test ends."""
     opened = []
 
     def terminal(*command, **options):
@@ -82,7 +82,7 @@ def copying(terminal, template, tmp_path):
 
 @pytest.fixture
 def checkout(template, tmp_path):
-    """Return a clean clone of the template, as git gives it to whoever wants to use it."""
+    """Return a clean clone of the template, as a user gets it."""
     origin = Project(tmp_path / "origin")
     shutil.copytree(template, origin.path)
     origin.commit()
@@ -107,7 +107,7 @@ def test_enter_accepts_every_default(copying, rendered, tmp_path):
         assert project.read(name) == rendered().read(name), name
 
 
-def test_a_refused_slug_says_why_and_can_be_corrected(copying, tmp_path):
+def test_refused_slug_can_be_corrected(copying, tmp_path):
     assert copying.wait_for_question() == "project_name"
     copying.child.send(CLEAR + "Corner Shop" + ENTER)
     assert copying.wait_for_question() == "project_slug"
@@ -121,14 +121,14 @@ def test_a_refused_slug_says_why_and_can_be_corrected(copying, tmp_path):
     assert project.read("README.md").startswith("# Corner Shop\n")
 
 
-def test_yes_to_redis_brings_the_questions_about_redis(copying, tmp_path):
+def test_yes_to_redis_asks_about_celery_and_channels(copying, tmp_path):
     copying.answer(use_redis="y", use_celery="y", use_channels="n")
     assert set(copying.asked) == {*ALWAYS_ASKED, *REDIS_QUESTIONS}
     assert (tmp_path / "project/config/celery.py").exists()
     assert not (tmp_path / "project/config/asgi.py").exists()
 
 
-def test_no_to_redis_skips_them(copying):
+def test_no_to_redis_skips_celery_and_channels(copying):
     while copying.wait_for_question() != "use_redis":
         copying.child.send(ENTER)
     copying.child.send("n")
@@ -147,7 +147,7 @@ def test_make_new_asks_and_renders(terminal, checkout):
 
 
 @pytest.mark.slow
-def test_make_new_works_unattended_on_a_machine_without_uv(checkout):
+def test_make_new_runs_unattended_without_uv(checkout):
     checkout.make_ok(
         "new",
         "DEST=../my-project",

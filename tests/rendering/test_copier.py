@@ -1,4 +1,4 @@
-"""The template in the hands of Copier's own command line: nothing here is trusted.
+"""Copier's own command line makes and updates projects, without --trust.
 
 pytest-copie trusts every template, so it cannot show that this one needs no trust.
 """
@@ -14,7 +14,7 @@ from tests.support.options import choices
 from tests.support.project import Project
 
 COPIER = (sys.executable, "-m", "copier")
-NAME = "{{ 7*7 }} Shop"  # What a second rendering would change.
+NAME = "{{ 7*7 }} Shop"  # A second rendering would change it.
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def release(repository, version):
 
 
 def copy(repository, destination, *options, scheme=""):
-    # Not the settings of whoever runs the tests: they may trust a template.
+    # The settings of this user may trust the template.
     return repository.run(
         *COPIER,
         "copy",
@@ -113,7 +113,7 @@ def test_commands_of_the_closing_message_work(repository, tmp_path):
     assert pushed.stdout.strip() == project.head()
 
 
-def test_a_copy_from_an_address_records_address_and_release(repository, tmp_path):
+def test_copy_from_a_url_records_url_and_release(repository, tmp_path):
     done = copy(repository, tmp_path / "project", scheme="git+file://")
     assert done.returncode == 0, done.stdout
     recorded = answers(Project(tmp_path / "project"))
@@ -121,7 +121,7 @@ def test_a_copy_from_an_address_records_address_and_release(repository, tmp_path
     assert recorded["_commit"] == "v1.0.0"
 
 
-def test_two_copies_are_the_same_to_the_byte(repository, copied, tmp_path):
+def test_two_copies_are_identical(repository, copied, tmp_path):
     again = Project(tmp_path / "again")
     copy(repository, again.path, "-d", f"project_name={NAME}")
     assert again.files()
@@ -129,14 +129,14 @@ def test_two_copies_are_the_same_to_the_byte(repository, copied, tmp_path):
         assert (again / name).read_bytes() == (copied / name).read_bytes(), name
 
 
-def test_a_refused_answer_ends_in_its_sentence_and_writes_nothing(repository, tmp_path):
+def test_refused_answer_prints_its_reason_and_writes_nothing(repository, tmp_path):
     done = copy(repository, tmp_path / "project", "-d", "project_slug=class")
     assert done.returncode == 1
     assert done.stdout.rstrip().endswith("Reserved name; choose another.")
     assert not (tmp_path / "project").exists()
 
 
-def test_an_update_brings_the_template_and_keeps_the_users_work(repository, copied):
+def test_update_applies_the_template_and_keeps_own_edits(repository, copied):
     copied.edit(".editorconfig", "root = true", "root = true  # Ours.")
     copied.commit("Edit")
     with (repository / "template/README.md.jinja").open("a") as readme:
@@ -148,7 +148,7 @@ def test_an_update_brings_the_template_and_keeps_the_users_work(repository, copi
     assert "root = true  # Ours." in copied.read(".editorconfig")
 
 
-def test_redis_comes_and_goes_with_an_update(copied):
+def test_update_adds_and_removes_redis(copied):
     update(copied, "-d", "use_redis=true")
     assert (copied / "tests/test_cache.py").exists()
     copied.commit("Use Redis")

@@ -1,4 +1,4 @@
-"""Free text reaches every file as it was typed, or is refused."""
+"""Free text reaches every file unchanged, or is refused."""
 
 import copier
 import pytest
@@ -64,7 +64,7 @@ def project(rendered, text):
     return rendered(**everywhere(text))
 
 
-def test_a_text_comes_back_as_it_was_typed(project, text):
+def test_text_is_unchanged_in_every_file(project, text):
     metadata = project.toml("pyproject.toml")["project"]
     assert metadata["description"] == text
     assert metadata["authors"][0]["name"] == text
@@ -73,7 +73,7 @@ def test_a_text_comes_back_as_it_was_typed(project, text):
     assert project.read("README.md").startswith(f"# {text}\n\n{text}\n")
 
 
-def test_a_text_leaves_every_file_valid(project):
+def test_text_leaves_every_file_valid(project):
     files = project.files()
     assert ".github/workflows/ci.yml" in files
     for name in files:
@@ -85,7 +85,7 @@ def test_a_text_leaves_every_file_valid(project):
             project.toml(name)
 
 
-def test_a_text_is_not_rendered_again(template, tmp_path):
+def test_text_is_not_rendered_as_a_template(template, tmp_path):
     text = "{{ 7*7 }} {% raw %} {# ${{ x }}"
     copier.run_copy(
         str(template), tmp_path, everywhere(text), defaults=True, quiet=True
@@ -96,7 +96,7 @@ def test_a_text_is_not_rendered_again(template, tmp_path):
 
 
 @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
-def test_what_is_not_one_line_is_refused(template, tmp_path, text):
+def test_text_of_several_lines_is_refused(template, tmp_path, text):
     sentence = r"Use one line, 1 to 200 characters\.$"
     with pytest.raises(ValueError, match=sentence):
         copier.run_copy(

@@ -1,4 +1,4 @@
-"""The questions of copier.yml: how they are written, what they refuse, and what they derive."""
+"""The questions of copier.yml: their form, the answers they refuse, and their defaults."""
 
 import keyword
 import re
@@ -152,8 +152,8 @@ ACCEPTED = [
     ("coverage_threshold", 0),
     ("coverage_threshold", 100),
 ]
-# So that every question is asked, but for the servers: those are asked instead of the apps.
-DELIVERED = {"deploy_target": "heroku"}
+# Together, these two ask every question: servers are asked for instead of apps.
+ON_PLATFORM = {"deploy_target": "heroku"}
 ON_SERVERS = {"deploy_target": "kamal", "use_docker": True}
 ODD_NAMES = {
     "My Project": "my_project",
@@ -174,7 +174,7 @@ ODD_NAMES = {
 
 @pytest.fixture(scope="module")
 def bare_template(tmp_path_factory):
-    """Return the template without its files, which answers in a moment."""
+    """Return the template without its files, which renders faster."""
     folder = tmp_path_factory.mktemp("bare")
     shutil.copy2(TEMPLATE / "copier.yml", folder)
     shutil.copytree(TEMPLATE / "extensions", folder / "extensions")
@@ -184,7 +184,7 @@ def bare_template(tmp_path_factory):
 
 @pytest.fixture
 def ask(bare_template, tmp_path):
-    """Return a function that answers the questions and returns every value."""
+    """Return a function that answers the questions and returns all values."""
 
     def ask(**answers):
         worker = copier.run_copy(
@@ -217,11 +217,11 @@ def sources():
     return "\n".join([*texts, (TEMPLATE / "copier.yml").read_text()])
 
 
-# How they are written
+# Form
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_a_question_has_its_keys_in_order(name):
+def test_question_has_its_keys_in_order(name):
     keys = list(QUESTIONS[name])
     assert keys == [key for key in KEYS if key in keys]
     assert {"type", "help", "default"} <= set(keys)
@@ -234,12 +234,12 @@ def test_question_fits_a_terminal_of_80_columns(name):
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_a_yes_or_no_question_and_no_other_is_named_use(name):
+def test_only_boolean_questions_are_named_use(name):
     assert name.startswith("use_") == (QUESTIONS[name]["type"] == "bool")
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_a_question_restricts_its_answers(name):
+def test_question_restricts_its_answers(name):
     question = QUESTIONS[name]
     assert (
         question["type"] == "bool" or "choices" in question or "validator" in question
@@ -249,14 +249,14 @@ def test_a_question_restricts_its_answers(name):
 @pytest.mark.parametrize(
     "name", [name for name in QUESTIONS if "choices" in QUESTIONS[name]]
 )
-def test_a_default_is_one_of_the_choices(name):
+def test_default_is_one_of_the_choices(name):
     choices = QUESTIONS[name]["choices"]
     values = choices.values() if isinstance(choices, dict) else choices
     assert QUESTIONS[name]["default"] in values
 
 
 @pytest.mark.parametrize("target", choices("deploy_target"))
-def test_nobody_is_asked_many_questions(target):
+def test_each_target_asks_at_most_20_questions(target):
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
     conditions = [question.get("when", "True") for question in QUESTIONS.values()]
     row = extension("targets").targets[target]
@@ -270,12 +270,12 @@ def test_nobody_is_asked_many_questions(target):
 
 
 @pytest.mark.parametrize("name", COMPUTED)
-def test_a_computed_value_has_a_type_and_a_default(name):
+def test_computed_value_has_type_and_default(name):
     assert list(COMPUTED[name]) == ["type", "default", "when"]
 
 
 @pytest.mark.parametrize("name", COMPUTED)
-def test_a_computed_value_is_used(name):
+def test_computed_value_is_used_somewhere(name):
     uses = re.findall(rf"\b{name}\b(?!:)", sources())
     assert uses
 
@@ -283,7 +283,7 @@ def test_a_computed_value_is_used(name):
 @pytest.mark.parametrize(
     "name", [name for name in CONFIGURATION if name.startswith("_")]
 )
-def test_a_setting_is_known_to_copier_and_needs_no_trust(name):
+def test_copier_setting_exists_and_needs_no_trust(name):
     assert name in SETTINGS
 
 
@@ -303,14 +303,14 @@ def test_every_excluded_path_exists():
     assert not missing
 
 
-# What they refuse
+# Refused answers
 
 
 @pytest.mark.parametrize(
     ("question", "answer", "sentence"),
     [pytest.param(*row, id=f"{row[0]}-{str(row[1])[:20]!r}") for row in REFUSED],
 )
-def test_a_bad_answer_is_refused_in_one_sentence(ask, question, answer, sentence):
+def test_invalid_answer_is_refused_in_one_sentence(ask, question, answer, sentence):
     with pytest.raises(ValueError, match=re.escape(sentence)) as refusal:
         ask(**others(question) | {question: answer})
     assert "\n" not in str(refusal.value)
@@ -321,13 +321,13 @@ def test_a_bad_answer_is_refused_in_one_sentence(ask, question, answer, sentence
     ("question", "answer"),
     [pytest.param(*row, id=f"{row[0]}-{str(row[1])[:20]}") for row in ACCEPTED],
 )
-def test_a_good_answer_is_accepted(ask, question, answer):
+def test_valid_answer_is_accepted(ask, question, answer):
     assert ask(**others(question) | {question: answer})[question] == answer
 
 
 def others(question):
-    """Return the answers with which a question is asked."""
-    return ON_SERVERS if question.endswith("_server") else DELIVERED
+    """Return answers that make Copier ask this question."""
+    return ON_SERVERS if question.endswith("_server") else ON_PLATFORM
 
 
 def test_python_keywords_are_reserved(names):
@@ -339,7 +339,7 @@ def test_standard_modules_are_reserved(names):
     assert public <= set(names.reserved)
 
 
-def test_modules_of_the_delivered_project_are_reserved(names):
+def test_modules_of_the_generated_project_are_reserved(names):
     root = TEMPLATE / "template"
     packages = {
         path.parent.name
@@ -350,28 +350,28 @@ def test_modules_of_the_delivered_project_are_reserved(names):
     assert packages | scripts <= set(names.reserved)
 
 
-def test_dependencies_of_the_delivered_project_are_reserved(names):
+def test_dependencies_of_the_generated_project_are_reserved(names):
     text = (TEMPLATE / "template/pyproject.toml.jinja").read_text()
     found = re.findall(r'^ *"([a-z][a-z-]+)[\[<=>]', text, re.MULTILINE)
     assert "celery" in found
     assert {name.replace("-", "_") for name in found} <= set(names.reserved)
 
 
-# What they derive
+# Defaults
 
 
 @pytest.mark.parametrize(
     ("name", "slug"), [pytest.param(*row, id=row[0][:20]) for row in ODD_NAMES.items()]
 )
-def test_the_default_slug_is_valid_for_any_name(ask, name, slug):
+def test_default_slug_is_valid_for_any_name(ask, name, slug):
     assert ask(project_name=name)["project_slug"] == slug
 
 
 @pytest.mark.parametrize(
     "slug", ["x", "shop_2_go", "a" * 40, "a" * 18 + "_b_" + "c" * 19]
 )
-def test_the_default_names_of_what_is_delivered_are_valid_for_any_slug(ask, slug):
-    answers = ask(project_slug=slug, **DELIVERED)
+def test_default_deployment_names_are_valid_for_any_slug(ask, slug):
+    answers = ask(project_slug=slug, **ON_PLATFORM)
 
     assert re.fullmatch("[a-z][a-z0-9-]*[a-z0-9]", answers["staging_app"])
     assert len(answers["production_app"]) <= 30
@@ -385,7 +385,7 @@ def test_every_reserved_word_gets_another_slug(names):
     assert max(map(len, slugs)) <= 40
 
 
-def test_an_answer_to_a_skipped_question_leaves_no_trace(rendered):
+def test_answer_to_a_skipped_question_leaves_no_trace(rendered):
     plain = rendered()
     project = rendered(
         use_redis=False,
