@@ -1,4 +1,4 @@
-"""How a target runs its platform's commands, and how it says what went wrong."""
+"""Run a platform's commands, and report how they fail."""
 
 import json
 import os
@@ -6,29 +6,29 @@ import shlex
 import signal
 import subprocess
 
-GRACE = 5  # seconds for a command that is told to end
-TIMEOUT = 3600  # seconds for one command, as long as a platform gives a release
+GRACE = 5  # seconds between SIGTERM and SIGKILL
+TIMEOUT = 3600  # seconds for one command: as long as a platform allows a release
 
 
 class Refused(Exception):
-    """Something is missing or wrong; nothing was touched."""
+    """Something is missing or wrong; nothing was changed."""
 
 
 class NotReplaced(Exception):
-    """The new release did not start; the platform kept the old one."""
+    """The new release did not start; the platform kept the previous one."""
 
 
 class Failed(Exception):
-    """A command failed, and which release runs is for the smoke test to say."""
+    """A command failed; the smoke test must find out which release runs."""
 
 
 def run(*command):
-    """Run a command; what it prints goes to the log."""
+    """Run a command; its output goes to the log. Raise Failed if it fails."""
     _run(command)
 
 
 def read(*command):
-    """Run a command that prints JSON; return what it printed."""
+    """Run a command that prints JSON; return the data. Raise Failed if it fails."""
     output = _run(command, stdout=subprocess.PIPE)
     try:
         return json.loads(output)
@@ -36,8 +36,8 @@ def read(*command):
         raise Failed(f"`{shlex.join(command)}` did not print JSON") from error
 
 
-def end(process):
-    """End a command: first so that it can give back what it holds, such as a lease."""
+def stop(process):
+    """Stop a command; SIGTERM lets it release what it holds, such as a lease."""
     os.killpg(process.pid, signal.SIGTERM)
     try:
         process.wait(GRACE)
@@ -47,19 +47,19 @@ def end(process):
 
 
 def _run(command, **streams):
-    # Secrets stay in the environment: a command line can be seen, and is shown here.
+    # The log and other users see the command line, so secrets stay in the environment.
     print("$", shlex.join(command), flush=True)
-    # Ctrl-C reaches deliver.py alone, which ends what it started.
+    # In a session of its own, so that Ctrl-C reaches only run.py, which stops the command.
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, text=True, start_new_session=True, **streams
     )
     try:
         output, _ = process.communicate(timeout=TIMEOUT)
     except subprocess.TimeoutExpired as error:
-        raise Failed(f"{command[0]} did not end in {TIMEOUT} s") from error
+        raise Failed(f"{command[0]} did not finish within {TIMEOUT} s") from error
     finally:
         if process.poll() is None:
-            end(process)
+            stop(process)
     if process.returncode:
         raise Failed(f"`{shlex.join(command)}` failed")
     return output

@@ -1,39 +1,39 @@
-"""Fly.io: the registry of the app gets a copy of the image, then each machine runs it.
+"""Fly.io: copy the image to the app's registry, then replace each machine.
 
-The release command of the configuration migrates, within the switch, before any machine
-is replaced. The configurations stand in deploy/fly.
+Fly.io runs the release command, which migrates, before it replaces a machine. The
+configuration is in deploy/fly.
 """
 
 import shutil
 
 from commands import Failed, NotReplaced, Refused, read, run
 from image import check_image, find_image
-from image import hand_on as hand_on
+from image import record_promotion as record_promotion
 
 TOOLS = ("git", "flyctl")
 VARIABLES = ("FLY_API_TOKEN",)
-CANCELLED = "A release command that has begun goes on at Fly.io"
+CANCELLED = "Fly.io finishes a release command that has started"
 
 REGISTRY = "registry.fly.io"
-MIGRATES = "fly_app_release_command"  # the process group of the machine that migrates
+MIGRATION_GROUP = "fly_app_release_command"  # the process group of the release command
 
 
 def check(environment, release):
     check_image(environment, release, history)
-    # Only a new image needs it: the way back does not.
+    # Only a deployment copies an image, so a rollback works without Docker.
     if not shutil.which("docker"):
         raise Refused("Install docker, then try again.")
 
 
 def history(environment):
-    """Return (image, image) of what runs, and of what ran before it."""
+    """Return (image, image) of the running release and of the earlier ones."""
     ran = [
         release["ImageRef"]
         for release in find_releases(environment)
         if release["Status"] == "complete" and release["ImageRef"]
     ]
-    # A secret that is set makes a release of the newest image, even if that one failed:
-    # only the machines know what runs.
+    # Setting a secret creates a release with the newest image, even if that one failed,
+    # so only the machines show what runs.
     running = find_machines(environment).values()
     newest = next((n for n, image in enumerate(ran) if image in running), 0)
     return [(image, image) for image in ran[newest:]]
@@ -54,7 +54,7 @@ def switch(environment, release):
         ) from error
 
 
-def go_back(environment, reference):
+def roll_back(environment, reference):
     deploy(environment, reference, "--skip-release-command")
 
 
@@ -65,22 +65,22 @@ def find_releases(environment):
 
 
 def find_machines(environment):
-    """Return the image of each machine, by its id, but of the one that migrates."""
+    """Return the image of each machine by its id, without the one that migrates."""
     app = environment.settings["app"]
     images = {}
     for machine in read("flyctl", "machine", "list", "--app", app, "--json"):
-        config = machine.get("config", {})  # Nobody knows it while its host is lost.
-        if config.get("metadata", {}).get("fly_process_group") != MIGRATES:
+        config = machine.get("config", {})  # Missing while the host is unreachable.
+        if config.get("metadata", {}).get("fly_process_group") != MIGRATION_GROUP:
             images[machine["id"]] = config.get("image")
     return images
 
 
 def copy_image(environment, release):
-    """Copy the image to where Fly.io may read it; return its name there."""
+    """Copy the image to the app's registry; return its name there."""
     name, digest = find_image()
     copied = f"{REGISTRY}/{environment.settings['app']}"
     run("flyctl", "auth", "docker")
-    # Without an index around it, if it has none: that would be another digest.
+    # By default, Docker would wrap the image in an index, which has another digest.
     options = ("--prefer-index=false", "--tag", f"{copied}:{release}")
     run("docker", "buildx", "imagetools", "create", *options, f"{name}@{digest}")
     return f"{copied}@{digest}"

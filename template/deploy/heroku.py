@@ -1,7 +1,7 @@
-"""Heroku: staging is built from a push, production gets staging's very build.
+"""Heroku: staging builds a push, and production gets the build of staging.
 
-The release phase of the Procfile migrates, within the switch. It runs for each release,
-also for one that goes back: there it finds nothing to do.
+Heroku migrates in the release phase of the Procfile. It runs for each release, also in a
+rollback, where there is nothing to migrate.
 """
 
 import re
@@ -11,29 +11,32 @@ from commands import TIMEOUT, Failed, NotReplaced, Refused, read, run
 
 TOOLS = ("git", "heroku")
 VARIABLES = ("HEROKU_API_KEY",)
-CANCELLED = "Heroku still releases a build that has begun: see `heroku releases`"
+CANCELLED = "Heroku still releases a build that has started: check `heroku releases`"
 
-# Git takes the password from the environment, so that no address and no log has it.
+# Git reads the password from the environment, so that no URL and no log contains it.
 HELPER = '!f() { echo username=heroku; echo "password=$HEROKU_API_KEY"; }; f'
-PAUSE = 2  # seconds between two looks at a release phase
+PAUSE = 2  # seconds between two queries of a release phase
 
 
 def check(environment, release):
-    """Heroku takes no push without all of history, and promotes what came last."""
+    """Heroku accepts a push only with the full history, and promotes the newest release."""
     after = environment.after
     if after:
         releases = find_releases(after)
         newest = [it for it in releases if it["slug"] == releases[0]["slug"]]
         commits = [commit for it in newest if (commit := find_commit(it))]
-        # What has just been released may not answer yet.
+        # For a while, the site still answers with the release before the newest one.
         if commits and not release.startswith(commits[0]):
-            raise Refused(f"{after.settings['app']} has released {commits[0]} by now.")
+            raise Refused(
+                f"Refusing to deploy {release} to {environment.name}: the newest release "
+                f"of {after.settings['app']} is {commits[0]}."
+            )
     elif read("git", "rev-parse", "--is-shallow-repository"):
-        raise Refused("Fetch the whole history first: git fetch --unshallow.")
+        raise Refused("Fetch the full history first: git fetch --unshallow.")
 
 
 def history(environment):
-    """Return (release, build) of what ran, newest first."""
+    """Return (release, build) of the releases that succeeded, newest first."""
     return [
         (f"v{release['version']}", release["slug"]["id"])
         for release in find_releases(environment)
@@ -49,23 +52,23 @@ def switch(environment, release):
         else:
             push(environment, release)
     except Failed as error:
-        # A refused push makes no release; a failed release phase of a promotion does.
+        # A rejected push creates no release; a promotion whose release phase failed does.
         if find_releases(environment)[0]["version"] == before[0]["version"]:
             raise NotReplaced(str(error)) from error
     if find_releases(environment)[0]["version"] == before[0]["version"]:
-        repeat(environment, release, before)
-    if settle(environment) == "failed":
+        release_again(environment, release, before)
+    if wait_for_release_phase(environment) == "failed":
         app = environment.settings["app"]
         raise NotReplaced(
             "the release phase, which migrates, failed: "
-            f"see `heroku releases:output --app {app}`"
+            f"read `heroku releases:output --app {app}`"
         )
 
 
-def go_back(environment, reference):
+def roll_back(environment, reference):
     app = environment.settings["app"]
     run("heroku", "releases:rollback", reference, "--app", app)
-    if settle(environment) == "failed":
+    if wait_for_release_phase(environment) == "failed":
         raise Failed(f"the release phase of the rollback to {reference} failed")
 
 
@@ -76,17 +79,17 @@ def find_releases(environment):
 
 
 def find_commit(release):
-    """Return the short id of the commit that a release was built from, if it says so."""
+    """Return the short id of the commit that a release was built from, if it names one."""
     found = re.search(r"Deploy ([0-9a-f]{7,40})$", release["description"])
     return found and found[1]
 
 
-def settle(environment):
-    """Wait for the newest release's release phase: `heroku` and `git` exit with 0 before."""
+def wait_for_release_phase(environment):
+    """Wait for the newest release, as `git push` does not; return its status."""
     deadline = time.monotonic() + TIMEOUT
     while (status := find_releases(environment)[0]["status"]) == "pending":
         if time.monotonic() > deadline:
-            raise Failed(f"the release phase did not end in {TIMEOUT} s")
+            raise Failed(f"the release phase did not finish within {TIMEOUT} s")
         time.sleep(PAUSE)
     return status
 
@@ -99,12 +102,12 @@ def promote(environment):
 def push(environment, release):
     address = f"https://git.heroku.com/{environment.settings['app']}.git"
     helper = ("-c", "credential.helper=", "-c", f"credential.helper={HELPER}")
-    # An older commit is a release like any other.
+    # --force, so that an older commit can be deployed as well.
     run("git", *helper, "push", "--force", address, f"{release}:refs/heads/main")
 
 
-def repeat(environment, release, releases):
-    """Release a commit that Heroku's repository has: to push it again does nothing."""
+def release_again(environment, release, releases):
+    """Release a commit that Heroku already has, because pushing it again does nothing."""
     app = environment.settings["app"]
     for number, found in enumerate(releases):
         built = find_commit(found)
@@ -115,4 +118,4 @@ def repeat(environment, release, releases):
                 version = f"v{found['version']}"
                 run("heroku", "releases:rollback", version, "--app", app)
             return
-    raise NotReplaced("Heroku has this commit, but no release of it: make a new commit")
+    raise NotReplaced("Heroku has this commit, but no release of it: push a new commit")

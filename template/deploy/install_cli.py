@@ -1,9 +1,9 @@
-"""Download the platform's command line, and install it if it is the pinned release.
+"""Download the platform's command line, and install it if its checksum is the pinned one.
 
 python3 deploy/install_cli.py PROGRAM URL SHA256 [MEMBER]
 
-PROGRAM is the file to install, MEMBER its name in the archive, if URL is one. The program
-gets the keys of production, so nothing is installed without the right checksum.
+PROGRAM is the file to install. If URL is an archive, MEMBER is the program's name in it.
+The checksum is required because the program gets the keys of production.
 """
 
 import hashlib
@@ -17,22 +17,22 @@ import urllib.request
 from pathlib import Path
 
 TRIES = 4
-PAUSE = 1  # seconds before the next try
-REQUEST = 60  # seconds without a byte
-NO_ANSWER = (OSError, http.client.HTTPException)
+PAUSE = 1  # seconds between two tries
+TIMEOUT = 60  # seconds without a byte
+DOWNLOAD_ERRORS = (OSError, http.client.HTTPException)
 
 
 def main():
     path, url, checksum, *members = sys.argv[1:]
     program = Path(path)
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        sys.exit(f"Install {program.name}: it is downloaded for Linux on x86-64 only.")
+        sys.exit(f"Install {program.name}: make downloads it for Linux on x86-64 only.")
     try:
         content = download(url)
-    except NO_ANSWER as error:
+    except DOWNLOAD_ERRORS as error:
         sys.exit(
-            f"Install {program.name}, or connect to the network, then run make again."
-            f" ({error})"
+            f"Could not download {program.name} ({error})."
+            " Install it, or connect to the network and run make again."
         )
     if hashlib.sha256(content).hexdigest() != checksum:
         sys.exit(
@@ -46,17 +46,17 @@ def main():
             shutil.unpack_archive(file, folder)
             file = Path(folder, *members)
         file.chmod(0o755)
-        file.touch()  # An archive keeps the time of its build, which is before any pin.
-        file.replace(program)  # At once: half a program is never there.
+        file.touch()  # An archive keeps the time of the build, which is older than the pin.
+        file.replace(program)  # Atomic, so that no partial program is ever installed.
 
 
 def download(url):
-    """Return what is at an address; a network that fails is tried again."""
+    """Return the content of a URL; try again after a network error."""
     for left in reversed(range(TRIES)):
         try:
-            with urllib.request.urlopen(url, timeout=REQUEST) as response:
+            with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
                 return response.read()
-        except NO_ANSWER:
+        except DOWNLOAD_ERRORS:
             if not left:
                 raise
         time.sleep(PAUSE)

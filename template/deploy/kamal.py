@@ -1,6 +1,6 @@
-"""Kamal: a container migrates, then a proxy on the server switches to one that is ready.
+"""Kamal: a container migrates, then the proxy on the server switches to a new one.
 
-Kamal's settings stand in deploy/kamal; the image comes from here.
+Kamal's settings are in deploy/kamal; this module sets the image.
 """
 
 import contextlib
@@ -10,18 +10,18 @@ from pathlib import Path
 
 from commands import Failed, NotReplaced, Refused, read, run
 from image import check_image, find_image
-from image import hand_on as hand_on
+from image import record_promotion as record_promotion
 
 TOOLS = ("git", "kamal")
 VARIABLES = ()
-CANCELLED = "What Kamal had begun may go on, on the server"
+CANCELLED = "The server may finish what Kamal has started"
 
 SETTINGS = "--config-file=deploy/kamal/deploy.yml"
-REGISTRY_VARIABLES = ("REGISTRY_USER", "REGISTRY_PASSWORD")  # A rollback pulls nothing.
-KNOWN_HOSTS = Path(".cache", "known_hosts")  # as deploy/kamal/ssh_config says
+REGISTRY_VARIABLES = ("REGISTRY_USER", "REGISTRY_PASSWORD")  # a rollback pulls nothing
+KNOWN_HOSTS = Path(".cache", "known_hosts")  # named in deploy/kamal/ssh_config
 MIGRATE = "python manage.py migrate --noinput"
 RUNNING = ("running", "restarting")
-# Not all of it: its environment has the secrets.
+# Only these keys: the environment of a container has the secrets.
 CONTAINER = (
     '{"id": {{ json .Id }}, "role": {{ json .Config.Labels.role }}, '
     '"image": {{ json .Config.Image }}, "state": {{ json .State.Status }}},'
@@ -32,16 +32,16 @@ def check(environment, release):
     check_image(environment, release)
     missing = [name for name in REGISTRY_VARIABLES if not os.environ.get(name)]
     if missing:
-        raise Refused(f"Set {' and '.join(missing)}, as docs/deployment.md says.")
+        raise Refused(f"Set {' and '.join(missing)}: see docs/deployment.md.")
     kamal(environment, "registry", "login", "--skip-local")
-    # What a person puts there once, and each container needs.
+    # The file with the secrets, which each container needs.
     kamal(environment, "server", "exec", f"test -s {find_service(environment)}.env")
 
 
 def history(environment):
-    """Return (image, image) of what runs, and of what was made before it.
+    """Return (image, image) of the running container and of those created before it.
 
-    What was made after it is what somebody went back from.
+    Those created after it were rolled back.
     """
     web = [it for it in find_containers(environment) if it["role"] == "web"]
     ran = itertools.dropwhile(lambda it: it["state"] not in RUNNING, web)
@@ -49,13 +49,13 @@ def history(environment):
 
 
 def migrate(environment, release):
-    """Get the image to the servers, and run the migration in a container on one of them."""
+    """Pull the image on each server, and migrate in a container on the first one."""
     name, digest = find_image()
     folder = f".kamal/apps/{find_service(environment)}/env/roles"
     script = (
-        # Kamal names an image by its tag, which may move in the registry: a digest cannot.
+        # Kamal pulls by tag, and a tag can move in the registry; a digest cannot.
         f"docker pull {name}@{digest} && docker tag {name}@{digest} {name}:{release}"
-        # What Kamal reads here and makes only later: basecamp/kamal#1700.
+        # Kamal reads this file before it creates it: basecamp/kamal#1700.
         f" && mkdir -p {folder} && touch {folder}/web.env"
     )
     with locked(environment):
@@ -75,15 +75,15 @@ def switch(environment, release):
             after = find_containers(environment)
             if find_running(after) != find_running(before):
                 raise
-            # What never served is nothing to go back to.
+            # A container that never served must not be in the history.
             for it in after[: len(after) - len(before)]:
                 remove = ("--primary", f"docker rm {it['id']}")
                 kamal(environment, "server", "exec", *remove)
-            reason = "the new container did not become ready, as the log above says"
+            reason = "the new container did not become ready: see the log above"
             raise NotReplaced(reason) from error
 
 
-def go_back(environment, reference):
+def roll_back(environment, reference):
     os.environ["IMAGE"], _, release = reference.rpartition(":")
     with locked(environment):
         running = find_running(find_containers(environment))
@@ -92,19 +92,19 @@ def go_back(environment, reference):
 
 
 def boot(environment, release):
-    """Start a release beside what runs; once it is ready, it takes over."""
+    """Start a release next to the running one, and switch once it is ready."""
     kamal(environment, "app", "boot", f"--version={release}")
-    # What a Kamal that was killed has left
+    # A Kamal that was killed may have left some.
     kamal(environment, "app", "stale_containers", "--stop")
 
 
 @contextlib.contextmanager
 def locked(environment):
-    """Hold Kamal's lock: a Kamal that is killed would leave its own behind."""
+    """Hold Kamal's lock and release it: a Kamal that is killed leaves its own behind."""
     try:
         kamal(environment, "lock", "acquire", "--message=make")
     except Failed as error:
-        reason = "unless it says otherwise above, another delivery holds the lock"
+        reason = "another deployment holds the lock, or see the error above"
         raise Failed(f"{error}: {reason}") from error
     os.environ["KAMAL_LOCK"] = "true"
     try:
@@ -119,18 +119,18 @@ def kamal(environment, *arguments):
 
 
 def command(environment, *arguments):
-    # Whose keys a server has, is no secret; Kamal reads it from a file.
+    # Kamal reads the public keys of the servers from a file.
     KNOWN_HOSTS.write_text(os.environ.get("SSH_KNOWN_HOSTS", "") + "\n")
     return ("kamal", *arguments, SETTINGS, f"--destination={environment.name}")
 
 
 def find_service(environment):
-    """Return what Kamal calls the project in this environment."""
+    """Return Kamal's name of the project in this environment."""
     return f"{environment.settings['service']}-{environment.name}"
 
 
 def find_containers(environment):
-    """Return the containers that the first server has of this environment, newest first."""
+    """Return the environment's containers on the first server, newest first."""
     filters = (
         f"--filter label=service={environment.settings['service']} "
         f"--filter label=destination={environment.name}"

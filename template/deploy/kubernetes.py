@@ -1,6 +1,6 @@
-"""Kubernetes: a Job migrates, then each Deployment rolls to the image, pod by pod.
+"""Kubernetes: a Job migrates, then each Deployment replaces its pods one by one.
 
-The manifests stand in deploy/kubernetes; the image and the name of the Job come from here.
+The manifests are in deploy/kubernetes; this module sets the image and the Job's name.
 """
 
 import contextlib
@@ -13,27 +13,27 @@ from typing import NamedTuple
 
 from commands import Failed, read, run
 from image import check_image, find_image
-from image import hand_on as hand_on
+from image import record_promotion as record_promotion
 
 TOOLS = ("git", "kubectl")
 VARIABLES = ()
-CANCELLED = "A rollout that has begun goes on in the cluster"
+CANCELLED = "The cluster continues a rollout that has started"
 
 REVISION = "deployment.kubernetes.io/revision"
 APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 COMPONENT = "app.kubernetes.io/component"
 MIGRATE = {"kind": "Job", "name": "migrate"}
-ENDS = ("Complete", "Failed")
-ABSENT = "Absent"
-REASONS = {"Failed": "failed, as its log above says", ABSENT: "is gone"}
-LOOKS = 5  # at the migration that may fail in a row
-MIGRATION = 3700  # seconds, a little more than deploy/kubernetes/base/migrate.yaml
-PATIENCE = 600  # seconds for each rollout
-PAUSE = 2  # seconds between two looks at the migration
+OUTCOMES = ("Complete", "Failed")
+DELETED = "Deleted"
+REASONS = {"Failed": "failed: see its log above", DELETED: "was deleted"}
+TRIES = 5  # of a query that fails
+MIGRATION_TIMEOUT = 3700  # seconds, slightly more than in base/migrate.yaml
+ROLLOUT_TIMEOUT = 600  # seconds for each Deployment
+PAUSE = 2  # seconds between two queries
 
 
 class Revision(NamedTuple):
-    """A ReplicaSet; it gets a new number when a Deployment goes back to it."""
+    """A ReplicaSet; it gets a new number when its Deployment is rolled back to it."""
 
     number: int
     image: str
@@ -42,7 +42,7 @@ class Revision(NamedTuple):
 
 @contextlib.contextmanager
 def logged_in():
-    """Give kubectl a pipeline's $KUBECONFIG_CONTENT as the file that it wants."""
+    """Write a pipeline's $KUBECONFIG_CONTENT to a temporary file for kubectl."""
     with tempfile.NamedTemporaryFile("w", prefix="kubeconfig-") as file:
         if content := os.environ.get("KUBECONFIG_CONTENT"):
             file.write(content)
@@ -53,14 +53,14 @@ def logged_in():
 
 def check(environment, release):
     check_image(environment, release, history)
-    # What a person makes once, and each pod needs.
+    # The secret that each pod needs.
     kubectl(environment, "get", "secret", "app", "--output", "name")
 
 
 def history(environment):
-    """Return (revisions, image) of what runs, and of what was made before it.
+    """Return (revisions, image) of the running release and of those created before it.
 
-    What was made after it is what somebody went back from.
+    Those created after it were rolled back.
     """
     found = {name: find_revisions(environment, name) for name in names(environment)}
     web = found.get("web", [])
@@ -69,24 +69,24 @@ def history(environment):
 
 
 def migrate(environment, release):
-    """Run the Job of this release to its end, with the settings that it is to run with."""
+    """Apply this release's settings and Job, and wait until the Job ends."""
     name = f"migrate-{release[:12]}"
     folder = write_release(environment, name)
-    if find_end(environment, name) is None:
-        print(f"The Job {name} of an earlier try still runs: waiting for it.")
+    if find_outcome(environment, name) is None:
+        print(f"Waiting for the Job {name} of an earlier attempt, which still runs.")
     else:
-        # Nobody can change a Job: what an earlier try has left goes first.
+        # A Job cannot be changed, so delete the one of an earlier attempt.
         kubectl(environment, "delete", "job", name, "--ignore-not-found")
         apply(environment, folder, f"{COMPONENT} notin {processes(environment)}")
-    deadline = time.monotonic() + MIGRATION
-    while (ended := find_end(environment, name)) is None:
+    deadline = time.monotonic() + MIGRATION_TIMEOUT
+    while (outcome := find_outcome(environment, name)) is None:
         if time.monotonic() > deadline:
-            raise Failed(f"the Job {name} did not end in {MIGRATION} s")
+            raise Failed(f"the Job {name} did not finish within {MIGRATION_TIMEOUT} s")
         time.sleep(PAUSE)
-    with contextlib.suppress(Failed):  # What it said is not how it ended.
+    with contextlib.suppress(Failed):  # Without its log, the outcome still counts.
         kubectl(environment, "logs", f"job/{name}", "--tail", "100")
-    if ended != "Complete":
-        raise Failed(f"the Job {name} {REASONS[ended]}")
+    if outcome != "Complete":
+        raise Failed(f"the Job {name} {REASONS[outcome]}")
 
 
 def switch(environment, release):
@@ -96,35 +96,35 @@ def switch(environment, release):
         wait_for_rollout(environment, name)
 
 
-def go_back(environment, reference):
+def roll_back(environment, reference):
     revisions = dict(pair.split("=") for pair in reference.split())
     failures = []
     for name in names(environment):
         try:
             if name in revisions:
-                # What runs this revision already, kubectl leaves as it is.
+                # kubectl changes nothing if this revision already runs.
                 options = (f"deployment/{name}", f"--to-revision={revisions[name]}")
                 kubectl(environment, "rollout", "undo", *options)
             else:
-                # The old release had no such process.
+                # The previous release did not have this process.
                 kubectl(environment, "scale", f"deployment/{name}", "--replicas=0")
         except Failed as error:
             failures.append(error)
     if failures:
         raise failures[0]
     for name in revisions:
-        with contextlib.suppress(Exception):  # Whatever is wrong, the way back goes on.
-            remember(environment, name)
+        with contextlib.suppress(Exception):  # It must not stop the rollback.
+            set_last_applied(environment, name)
         wait_for_rollout(environment, name)
 
 
-def remember(environment, name):
-    """Tell kubectl what runs again.
+def set_last_applied(environment, name):
+    """Update the last-applied configuration of a Deployment after a rollback.
 
-    It takes away what it applied last, and else that stays the release gone back from:
-    what only the old one had would be there for good.
+    `kubectl apply` prunes by it. It still describes the release that was rolled back,
+    so fields that only the restored release has would stay forever.
     """
-    (it,) = find(environment, "deployments", *only(name))
+    (it,) = get_objects(environment, "deployments", *only(name))
     applied = json.loads(it["metadata"]["annotations"][APPLIED])
     applied["spec"]["template"] = it["spec"]["template"]
     file = Path(".cache", f"{name}.json")
@@ -141,14 +141,14 @@ def apply(environment, folder, selector):
 
 
 def wait_for_rollout(environment, name):
-    options = (f"deployment/{name}", f"--timeout={PATIENCE}s")
+    options = (f"deployment/{name}", f"--timeout={ROLLOUT_TIMEOUT}s")
     kubectl(environment, "rollout", "status", *options)
 
 
-def find(environment, *what):
+def get_objects(environment, *query):
     """Return objects of the namespace."""
     where = ("--namespace", environment.settings["namespace"])
-    return read("kubectl", *where, "get", *what, "--output", "json")["items"]
+    return read("kubectl", *where, "get", *query, "--output", "json")["items"]
 
 
 def only(name):
@@ -156,22 +156,22 @@ def only(name):
 
 
 def names(environment):
-    """Return the names of the Deployments that there are."""
+    """Return the names of the existing Deployments."""
     return [it["metadata"]["name"] for it in find_processes(environment, "deployments")]
 
 
 def processes(environment):
-    """Return what deploy/environments.toml names, as a set for kubectl."""
+    """Return the processes of deploy/environments.toml, as a set for kubectl."""
     return f"({','.join(environment.settings['processes'])})"
 
 
 def find_processes(environment, kind):
     selector = f"{COMPONENT} in {processes(environment)}"
-    return find(environment, kind, "--selector", selector)
+    return get_objects(environment, kind, "--selector", selector)
 
 
 def find_revisions(environment, name):
-    """Return the revisions of a Deployment; the first one runs."""
+    """Return the revisions of a Deployment, the running one first."""
     revisions = []
     for it in find_processes(environment, "replicasets"):
         if [owner["name"] for owner in it["metadata"]["ownerReferences"]] == [name]:
@@ -183,7 +183,7 @@ def find_revisions(environment, name):
 
 
 def find_reference(found, image):
-    """Return the newest revision with an image, of each Deployment that has had it."""
+    """Return the newest revision with an image, for each Deployment that has one."""
     pairs = []
     for name, revisions in found.items():
         numbers = [it.number for it in revisions if it.image == image]
@@ -191,28 +191,28 @@ def find_reference(found, image):
     return " ".join(pairs)
 
 
-def find_end(environment, name):
-    """Return how the Job ended, if it is there, or None while it runs."""
-    jobs = look(environment, "jobs", *only(name))
+def find_outcome(environment, name):
+    """Return how a Job ended, or None while it runs."""
+    jobs = get_with_retries(environment, "jobs", *only(name))
     for job in jobs:
         for condition in job.get("status", {}).get("conditions", []):
-            if condition["type"] in ENDS and condition["status"] == "True":
+            if condition["type"] in OUTCOMES and condition["status"] == "True":
                 return condition["type"]
-    return None if jobs else ABSENT
+    return None if jobs else DELETED
 
 
-def look(environment, *what):
-    """Return objects as find does, though the cluster may not answer each time."""
-    for _ in range(LOOKS - 1):
+def get_with_retries(environment, *query):
+    """Return objects of the namespace; try again if the cluster does not answer."""
+    for _ in range(TRIES - 1):
         with contextlib.suppress(Failed):
-            return find(environment, *what)
+            return get_objects(environment, *query)
         time.sleep(PAUSE)
-    return find(environment, *what)
+    return get_objects(environment, *query)
 
 
 def write_release(environment, job):
-    """Write the manifests of this release; return their folder."""
-    folder = Path(".cache", "deliver", environment.name)
+    """Write the manifests of a release; return their folder."""
+    folder = Path(".cache", "deploy", environment.name)
     folder.mkdir(parents=True, exist_ok=True)
     name, digest = find_image()
     rename = [{"op": "replace", "path": "/metadata/name", "value": job}]
@@ -221,6 +221,6 @@ def write_release(environment, job):
         "images": [{"name": "app", "newName": name, "digest": digest}],
         "patches": [{"target": MIGRATE, "patch": json.dumps(rename)}],
     }
-    # JSON is YAML, too.
+    # JSON is valid YAML.
     (folder / "kustomization.yaml").write_text(json.dumps(kustomization))
     return folder

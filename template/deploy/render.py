@@ -1,7 +1,7 @@
-"""Render: each service of render.yaml runs the same artifact, an image or a commit.
+"""Render: all services of an environment run the same artifact, an image or a commit.
 
-render_image.py or render_commit.py knows what that is, as `runs` in environments.toml says.
-The pre-deploy command of the first service migrates, before that service is switched.
+`runs` in environments.toml selects render_image.py or render_commit.py. Render runs the
+pre-deploy command of the first service, which migrates, before it switches that service.
 """
 
 import importlib
@@ -10,13 +10,13 @@ from commands import Failed, NotReplaced, Refused, read, run
 
 TOOLS = ("git", "render")
 VARIABLES = ("RENDER_API_KEY", "RENDER_WORKSPACE")
-CANCELLED = "What Render had begun is cancelled"
+CANCELLED = "A rollback cancels the deploys that Render has started"
 
 QUIET = ("--confirm", "--output", "json")
 RAN = ("live", "deactivated")
 ENDED = ("build_failed", "canceled", "pre_deploy_failed", "update_failed")
 REASONS = {
-    "canceled": "somebody cancelled it in Render",
+    "canceled": "it was cancelled in Render",
     "pre_deploy_failed": "the pre-deploy command, which migrates, failed",
     "update_failed": "the new release did not pass Render's health check",
 }
@@ -24,58 +24,58 @@ REASONS = {
 
 def check(environment, release):
     find_services(environment)
-    artifacts(environment).check(environment, release, history)
+    artifact_module(environment).check(environment, release, history)
 
 
 def history(environment):
-    """Return (artifact, artifact) of what ran, newest first."""
+    """Return (artifact, artifact) of the deploys that ran, newest first."""
     service = find_services(environment)[0]
     ran = [deploy for deploy in find_deploys(service) if deploy["status"] in RAN]
     ran.sort(key=lambda deploy: deploy["status"] != "live")
-    found = [artifacts(environment).find_in(deploy) for deploy in ran]
+    found = [artifact_module(environment).read_deploy(deploy) for deploy in ran]
     return [(artifact, artifact) for artifact in found]
 
 
 def switch(environment, release):
     first, *others = find_services(environment)
-    artifact = artifacts(environment).find(release)
+    artifact = artifact_module(environment).find_release(release)
     known = [deploy["id"] for deploy in find_deploys(first)]
     try:
-        start(environment, first, artifact)
+        create_deploy(environment, first, artifact)
     except Failed as error:
         made = [it for it in find_deploys(first) if it["id"] not in known]
-        # A deploy that Render refuses is not even made.
+        # Render creates no deploy for a request that it rejects.
         if not made:
             raise NotReplaced(str(error)) from error
-        reasons = REASONS | {"build_failed": artifacts(environment).BUILD_FAILED}
+        reasons = REASONS | {"build_failed": artifact_module(environment).BUILD_FAILED}
         status = made[0]["status"]
         if status in reasons:
             raise NotReplaced(reasons[status]) from error
         raise
     for service in others:
-        start(environment, service, artifact)
+        create_deploy(environment, service, artifact)
 
 
-def go_back(environment, reference):
+def roll_back(environment, reference):
     for service in find_services(environment):
         for deploy in find_deploys(service):
             if deploy["status"] not in RAN + ENDED:
                 run("render", "deploys", "cancel", service, deploy["id"], *QUIET)
         running = [
-            artifacts(environment).find_in(deploy)
+            artifact_module(environment).read_deploy(deploy)
             for deploy in find_deploys(service)
             if deploy["status"] == "live"
         ]
         if running != [reference]:
-            start(environment, service, reference)
+            create_deploy(environment, service, reference)
 
 
-def hand_on(environment, release):
-    artifacts(environment).hand_on(environment, release)
+def record_promotion(environment, release):
+    artifact_module(environment).record_promotion(environment, release)
 
 
-def artifacts(environment):
-    """Return the module that knows what the services run."""
+def artifact_module(environment):
+    """Return the module for images or for commits."""
     return importlib.import_module(f"render_{environment.settings['runs']}")
 
 
@@ -83,7 +83,7 @@ def find_services(environment):
     """Return the ids of the environment's services, in the order of its settings."""
     listed = read("render", "services", "--output", "json")
     found = [item["service"] for item in listed if "service" in item]
-    can_run = artifacts(environment).can_run
+    can_run = artifact_module(environment).can_run
     ids = {service["name"]: service["id"] for service in found if can_run(service)}
     names = environment.settings["services"]
     missing = " and ".join(name for name in names if name not in ids)
@@ -100,7 +100,7 @@ def find_deploys(service):
     return read("render", "deploys", "list", service, "--output", "json")
 
 
-def start(environment, service, artifact):
-    """Switch the service to an artifact; Render keeps the old one if it fails."""
-    what = (artifacts(environment).OPTION, artifact)
+def create_deploy(environment, service, artifact):
+    """Switch a service to an artifact; Render keeps the previous one if that fails."""
+    what = (artifact_module(environment).OPTION, artifact)
     run("render", "deploys", "create", service, *what, "--wait", *QUIET)

@@ -1,27 +1,27 @@
-"""What Render runs without Docker: the commit, which it builds for each service."""
+"""Without Docker, Render builds the commit for each service."""
 
 OPTION = "--commit"
 BUILD_FAILED = "the build failed"
 
 
 def check(environment, release, history):
-    """Accept any commit: staging and production build it, each for itself."""
+    """Accept any commit: staging and production each build it."""
 
 
-def hand_on(environment, release):
-    """Record nothing for production: it builds the commit again."""
+def record_promotion(environment, release):
+    """Record nothing: production builds the commit again."""
 
 
-def find(release):
-    """Return what a service is to run."""
+def find_release(release):
+    """Return the artifact of a release."""
     return release
 
 
-def find_in(deploy):
-    """Return what a deploy runs."""
+def read_deploy(deploy):
+    """Return the artifact of a deploy."""
     return deploy["commit"]["id"]
 
 
 def can_run(service):
-    """What was made to run an image builds no commit."""
+    """Return whether a service was created to build commits."""
     return not service.get("imagePath")

@@ -1,24 +1,24 @@
-"""What Render runs with Docker: the image of the release, by its digest."""
+"""With Docker, Render runs the image of the release by its digest."""
 
 import image
 
 OPTION = "--image"
-BUILD_FAILED = "Render did not get the image from its registry"
+BUILD_FAILED = "Render could not pull the image from its registry"
 
 check = image.check_image
-hand_on = image.hand_on
+record_promotion = image.record_promotion
 
 
-def find(release):
-    """Return what a service is to run."""
+def find_release(release):
+    """Return the artifact of a release."""
     return "@".join(image.find_image())
 
 
-def find_in(deploy):
-    """Return what a deploy runs."""
+def read_deploy(deploy):
+    """Return the artifact of a deploy."""
     return deploy["image"]["ref"]
 
 
 def can_run(service):
-    """What was made to build commits runs no image."""
+    """Return whether a service was created to run an image."""
     return bool(service.get("imagePath"))

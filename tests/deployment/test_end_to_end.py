@@ -55,7 +55,7 @@ MODEL = '\n    nickname = models.TextField(default="")\n'
 
 
 def release_b(project):
-    """A release with a migration."""
+    """Make a release with a migration."""
     (project / "apps/users/migrations/0002_nickname.py").write_text(MIGRATION)
     with (project / "apps/users/models.py").open("a") as models:
         models.write(MODEL)
@@ -66,12 +66,12 @@ IMPORT_MODELS = "from django.db import models\nfrom django.contrib"
 
 
 def never_ready(project):
-    """A release that starts, and is never ready."""
+    """Make a release that starts and is never ready."""
     project.edit("apps/health/checks.py", '"SELECT 1"', '"SELECT 1 FROM nowhere"')
 
 
 def never_starts(project):
-    """A release whose web process ends at once, though its migrations run."""
+    """Make a release whose migrations run, and whose web process crashes."""
     with (project / "config/wsgi.py").open("a") as wsgi:
         wsgi.write('raise RuntimeError("not today")\n')
 
@@ -159,23 +159,23 @@ def test_no_request_fails_during_deployments(platform, nginx):
         assert_deployed(platform, second)
         for change, words in (
             (never_ready, "is not ready: database"),
-            (never_starts, f"release {second} answers, not "),
+            (never_starts, f"it runs release {second}, not "),
         ):
             change(project)
             bad = project.commit(change.__name__)
             code, output = platform.run("deploy", "staging", bad)
             assert code == 1, output
             assert words in output
-            assert f"The old release {second} runs again and is ready." in output
+            assert f"The previous release {second} runs again and is ready." in output
             project.run("git", "reset", "--hard", second)
         code, output = platform.run("rollback", "staging")
         assert code == 0, output
-        assert f"staging went back to {first}: " in output
+        assert f"staging was rolled back to {first}: " in output
 
     answers = [answer for person in people for answer in person.answers]
     assert len(answers) > 100
     assert set(answers) == {200}
-    # Nothing was reversed: the old release runs on the newer schema.
+    # Nothing was reversed: the previous release runs on the newer schema.
     shown = project.run(
         *(".venv/bin/python", "manage.py", "showmigrations", "users"),
         **platform.variables,

@@ -48,7 +48,7 @@ def test_machines_determine_the_running_release(running):
     code, output = platform.run("deploy", "staging", broken, STAND_IN_BROKEN=broken)
 
     assert code == 1, output
-    assert f"The old release {old} runs again and is ready." in output
+    assert f"The previous release {old} runs again and is ready." in output
 
 
 def test_rollback_works_while_a_host_is_lost(running):
@@ -61,7 +61,7 @@ def test_rollback_works_while_a_host_is_lost(running):
     code, output = platform.run("deploy", "staging", new, STAND_IN_BROKEN=new)
 
     assert code == 1, output
-    assert f"The old release {old} runs again and is ready." in output
+    assert f"The previous release {old} runs again and is ready." in output
 
 
 def test_rollback_skips_failed_releases(running):
@@ -85,6 +85,6 @@ def test_docker_is_required_to_deploy_but_not_to_roll_back(running, tmp_path):
 
     code, output = platform.run("deploy", "staging", platform.commits[2], **without)
     assert code == 2
-    assert output.endswith("Install docker, then try again. Nothing was touched.\n")
+    assert output.endswith("Install docker, then try again. Nothing was changed.\n")
     code, output = platform.run("rollback", "staging", **without)
     assert code == 0, output

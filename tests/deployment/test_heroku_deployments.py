@@ -53,7 +53,7 @@ def test_production_rejects_a_build_that_staging_does_not_serve_yet(running):
     code, output = platform.run("deploy", "production", first)
 
     assert code == 2, output
-    assert f"has released {second[:8]} by now. Nothing was touched." in output
+    assert f"my-project-staging is {second[:8]}. Nothing was changed." in output
 
 
 def test_shallow_clone_is_refused(running, tmp_path):
@@ -68,7 +68,7 @@ def test_shallow_clone_is_refused(running, tmp_path):
     code, output = platform.run("deploy", "staging")
 
     assert code == 2, output
-    assert "Fetch the whole history first: git fetch --unshallow." in output
+    assert "Fetch the full history first: git fetch --unshallow." in output
 
 
 def test_git_reads_the_key_from_the_environment(project_for):

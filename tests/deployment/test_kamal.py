@@ -292,12 +292,12 @@ def test_kamal_deploys_and_rolls_back(server):
 @pytest.mark.parametrize(
     ("step", "words"),
     [
-        ("migrate", "still runs and is ready; nothing was rolled back"),
-        ("web", "still runs and is ready; nothing was rolled back"),
+        ("migrate", "still runs and is ready: no rollback needed"),
+        ("web", "still runs and is ready: no rollback needed"),
         ("worker", "runs again and is ready"),
     ],
 )
-def test_failed_step_keeps_the_old_release(server, step, words):
+def test_failed_step_keeps_the_previous_release(server, step, words):
     old, new, _ = server.commits
     server.run_first()
     server.fail(step)
@@ -305,7 +305,7 @@ def test_failed_step_keeps_the_old_release(server, step, words):
     code, output = server.run("deploy", "staging", new)
 
     assert code == 1, output
-    assert f"The old release {old} {words}" in output
+    assert f"The previous release {old} {words}" in output
     assert server.running("staging") == old
     runs = [it for it in server.state()["containers"] if it["state"] == "running"]
     assert {it["image"].rpartition(":")[2] for it in runs} == {old}

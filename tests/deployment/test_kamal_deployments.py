@@ -13,7 +13,7 @@ def test_missing_registry_password_is_refused(running):
     )
 
     assert code == 2, output
-    assert "Set REGISTRY_PASSWORD, as docs/deployment.md says. Nothing was" in output
+    assert "Set REGISTRY_PASSWORD: see docs/deployment.md. Nothing was" in output
     assert not platform.calls()
 
 
@@ -71,7 +71,7 @@ def test_locked_server_is_not_changed(running):
     code, output = platform.run("deploy", "staging", platform.commits[1])
 
     assert code == 1, output
-    assert "another delivery holds the lock" in output
+    assert "another deployment holds the lock" in output
     assert not platform.calls()
     assert platform.state() == state
 

@@ -15,8 +15,8 @@ from tests.support.options import FULL, REDIS_STATES
 DIGEST = f"sha256:{64 * 'a'}"
 RELEASE = 40 * "b"
 WRITE = """
-import deliver, kubernetes
-environment = deliver.Environment("staging", "", {})
+import kubernetes, run
+environment = run.Environment("staging", "", {})
 kubernetes.write_release(environment, "migrate-bbbbbbbbbbbb")
 """
 
@@ -100,7 +100,7 @@ def test_release_has_one_digest_and_its_own_job(project, build):
         PYTHONPATH="deploy",
         IMAGE=f"registry.example.com/shop@{DIGEST}",
     )
-    found = pods(build(project / ".cache/deliver/staging"))
+    found = pods(build(project / ".cache/deploy/staging"))
 
     assert found.keys() == {
         ("Deployment", "web"),
@@ -186,7 +186,9 @@ def test_deploy_role_is_least_privilege(project):
 
     source = project.read("deploy/kubernetes.py")
     words = re.findall(r'kubectl\(environment, "(\w+)"(?:, "([a-z-]+)")?', source)
-    kinds = re.findall(r'(?:find|look|find_processes)\(environment, "(\w+)"', source)
+    kinds = re.findall(
+        r'(?:get_objects|get_with_retries|find_processes)\(environment, "(\w+)"', source
+    )
     commands = {" ".join(filter(None, pair)) for pair in words}
     assert commands | {f"get {kind}" for kind in kinds} == NEEDS.keys()
     assert opened == {need for needs in NEEDS.values() for need in needs}

@@ -41,7 +41,7 @@ def test_rollback_updates_the_last_applied_configuration(running, verb):
     if verb == "rollback":
         platform.run("rollback", "staging")
 
-    # Otherwise the next release could not remove objects that only the old one has.
+    # Otherwise the next release could not remove objects that only the previous one has.
     assert platform.running("staging") == old
     assert platform.state()["my-project-staging"]["applied"] == platform.image(old)
 
@@ -82,7 +82,7 @@ def test_running_migration_of_an_earlier_attempt_goes_on(running):
     code, output = platform.run("deploy", "staging", new)
 
     assert code == 0, output
-    assert "of an earlier try still runs: waiting for it." in output
+    assert "of an earlier attempt, which still runs." in output
     assert not [line for line in platform.calls() if " delete job " in line]
 
 
@@ -93,7 +93,7 @@ def test_migration_with_a_deleted_job_fails(running):
     code, output = platform.run("deploy", "staging", new, STAND_IN_FAILS="job")
 
     assert code == 1, output
-    assert f"the migration failed: the Job migrate-{new[:12]} is gone." in output
+    assert f"the migration failed: the Job migrate-{new[:12]} was deleted." in output
     assert platform.running("staging") == old
 
 
@@ -116,7 +116,7 @@ def test_missing_secret_of_the_pods_is_refused(running):
     code, output = platform.run("deploy", "staging", platform.commits[1])
 
     assert code == 2, output
-    assert "get secret app --output name` failed. Nothing was touched." in output
+    assert "get secret app --output name` failed. Nothing was changed." in output
     assert not platform.calls()
 
 

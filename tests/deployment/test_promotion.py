@@ -22,8 +22,8 @@ def test_production_accepts_only_the_image_of_staging(running, target):
 
     assert code == 2, output
     digest = built_again.partition("@")[2]
-    assert "production takes the image that http://localhost:" in output
-    assert f"runs, and that is not {digest}. Nothing was touched." in output
+    assert f"Refusing to deploy {digest} to production: staging does not run" in output
+    assert "Set IMAGE to the one that it runs. Nothing was changed." in output
     assert platform.calls() == before
 
 
@@ -47,7 +47,10 @@ def test_staging_accepts_only_the_published_release(running):
 
     code, output = platform.run("deploy", "staging", other, IMAGE="")
     assert code == 2, output
-    assert f"Set IMAGE: reports/image.json is of {new}, not of {other}." in output
+    assert (
+        f"Set IMAGE: reports/image.json has the image of {new}, not of {other}."
+        in output
+    )
     assert not platform.calls()
 
     code, output = platform.run("deploy", "staging", new, IMAGE="")
@@ -82,7 +85,7 @@ def test_production_rejects_an_image_not_deployed_to_staging(running, target):
     code, output = platform.run("deploy", "production", release, IMAGE=again)
 
     assert code == 2, output
-    assert f"runs, and that is not {again.partition('@')[2]}." in output
+    assert f"Refusing to deploy {again.partition('@')[2]} to production" in output
 
 
 def test_report_without_an_image_is_refused(running):
@@ -94,7 +97,7 @@ def test_report_without_an_image_is_refused(running):
         report.write_text(text)
         code, output = platform.run("deploy", "staging", release)
         assert code == 2, output
-        assert "reports/image.json names no image: delete it. Nothing" in output
+        assert "reports/image.json does not name an image: delete it. Nothing" in output
     report.unlink()
 
 
@@ -104,17 +107,17 @@ def test_failed_promotion_does_not_fail_the_deployment(running):
     report = platform.project / "reports/staging.json"
     report.unlink(missing_ok=True)
 
-    delivery = platform.start(
+    process = platform.start(
         "deploy", "staging", release, STAND_IN_HOLDS="worker-rollout"
     )
     platform.wait_until_held()
     report.mkdir()
     platform.release_held()
-    output, _ = delivery.communicate(timeout=60)
+    output, _ = process.communicate(timeout=60)
     report.rmdir()
 
-    assert delivery.returncode == 0, output
-    assert "What comes after staging cannot take this release" in output
+    assert process.returncode == 0, output
+    assert "Deployed, but could not record the image for the next envir" in output
 
 
 def test_failed_deployment_removes_the_earlier_promotion(running):
@@ -147,6 +150,9 @@ def test_production_gets_only_promoted_images(running, target):
     platform.run("rollback", "staging")
     code, output = platform.run("deploy", "production", old, IMAGE="")
     assert code == 2, output
-    assert f"Set IMAGE: reports/staging.json is of {new}, not of {old}." in output
+    assert (
+        f"Set IMAGE: reports/staging.json has the image of {new}, not of {old}."
+        in output
+    )
     assert platform.running("production") == old
     (platform.project / "reports/image.json").unlink()

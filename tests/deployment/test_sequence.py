@@ -11,7 +11,9 @@ from tests.support.machine import link_programs
 
 pytestmark = pytest.mark.slow
 NAMES = ("staging", "production")
-UNCERTAIN = 'Which release runs is not certain: read "By hand" in docs/deployment.md.'
+UNCERTAIN = (
+    'It is not certain which release runs: follow "By hand" in docs/deployment.md.'
+)
 on_each_platform = pytest.mark.parametrize("target", PLATFORMS)
 
 
@@ -69,7 +71,7 @@ def test_same_release_can_be_deployed_again(running, target):
         for row in platform.fails_before_switch
     ],
 )
-def test_failure_before_the_switch_keeps_the_old_release(
+def test_failure_before_the_switch_keeps_the_previous_release(
     running, target, name, step, words
 ):
     platform = running(target)
@@ -81,7 +83,7 @@ def test_failure_before_the_switch_keeps_the_old_release(
 
     assert code == 1, output
     assert re.search(f"The deployment to {name} failed: .*{words}", output), output
-    assert f"The old release {old} still runs and is ready; nothing was" in output
+    assert f"The previous release {old} still runs and is ready: no roll" in output
     assert platform.running(name) == old
     assert "rollback" not in platform.calls()[-1]
 
@@ -98,8 +100,8 @@ def test_unready_release_is_rolled_back(running, target, name):
 
     assert code == 1, output
     assert f"release {new} is not ready: database" in output
-    assert f"The old release {old} runs again and is ready." in output
-    assert "none is reversed" in output
+    assert f"The previous release {old} runs again and is ready." in output
+    assert "a rollback reverses none" in output
     assert platform.running(name) == old
 
 
@@ -111,7 +113,7 @@ def test_failure_during_the_switch_is_rolled_back(running, target, step):
     code, output = platform.run("deploy", "staging", new, STAND_IN_FAILS=step)
 
     assert code == 1, output
-    assert f"The old release {old} runs again and is ready." in output
+    assert f"The previous release {old} runs again and is ready." in output
     assert platform.running("staging") == old
     assert "in_progress" not in (platform.folder / "state.json").read_text()
 
@@ -126,12 +128,12 @@ def test_failed_automatic_rollback_is_reported(running, target, step):
     )
 
     assert code == 3, output
-    assert "Going back failed, too: " in output
+    assert "The rollback failed as well: " in output
     assert output.endswith(f"{UNCERTAIN}\n")
 
 
 @on_each_platform
-def test_unready_old_release_is_reported(running, target):
+def test_unready_previous_release_is_reported(running, target):
     platform = running(target)
     old, new = platform.commits[:2]
 
@@ -140,7 +142,7 @@ def test_unready_old_release_is_reported(running, target):
     )
 
     assert code == 3, output
-    assert re.search(f"Going back failed, too: .* release {old} is not ready", output)
+    assert re.search(f"The rollback failed as well: .* {old} is not ready", output)
     assert output.endswith(f"{UNCERTAIN}\n")
 
 
@@ -152,7 +154,7 @@ def test_unready_first_release_cannot_be_rolled_back(created, target):
     code, output = platform.run("deploy", "staging", new, STAND_IN_BROKEN=new)
 
     assert code == 3, output
-    assert "There is no earlier release to go back to" in output
+    assert "There is no earlier release to roll back to" in output
 
 
 @at_each_step("fails_at_first")
@@ -163,7 +165,7 @@ def test_first_release_that_does_not_start_leaves_nothing(created, target, step)
     code, output = platform.run("deploy", "staging", release, STAND_IN_FAILS=step)
 
     assert code == 1, output
-    assert "Nothing ran there before, and nothing runs now." in output
+    assert "This was the first deployment; nothing is running." in output
 
 
 @on_each_platform
@@ -179,7 +181,7 @@ def test_cancelled_deployment_is_rolled_back(running, target, number):
 
     assert process.returncode == 1, output
     assert "The deployment to staging failed: it was cancelled. " in output
-    assert f"The old release {old} runs again and is ready." in output
+    assert f"The previous release {old} runs again and is ready." in output
     assert platform.running("staging") == old
 
 
@@ -191,7 +193,7 @@ def test_second_deployment_waits_for_the_first(running, target):
     )
     platform.wait_until_held()
     second = platform.start("deploy", "staging", platform.commits[2])
-    assert second.stdout.readline() == "Another delivery to staging runs: waiting.\n"
+    assert second.stdout.readline() == "Waiting for another deployment to staging.\n"
     before = platform.calls()
     platform.release_held()
 
@@ -213,7 +215,7 @@ def test_deployment_cancelled_while_waiting_changes_nothing(running, target):
     second.stdout.readline()
     second.send_signal(signal.SIGTERM)
 
-    assert second.communicate(timeout=60)[0] == "Cancelled. Nothing was touched.\n"
+    assert second.communicate(timeout=60)[0] == "Cancelled. Nothing was changed.\n"
     assert second.returncode == 1
     platform.release_held()
     assert first.wait(60) == 0
@@ -230,8 +232,8 @@ def test_rollback_skips_unready_releases(running, target):
     code, output = platform.run("rollback", "staging")
 
     assert code == 0, output
-    assert f"staging went back to {first}: " in output
-    assert "none is reversed" in output
+    assert f"staging was rolled back to {first}: " in output
+    assert "a rollback reverses none" in output
     assert platform.running("staging") == first
 
 
@@ -242,7 +244,7 @@ def test_rollback_needs_an_earlier_release(running, target):
     code, output = platform.run("rollback", "staging")
 
     assert code == 2, output
-    assert "staging has no release before the one that runs." in output
+    assert "staging has no earlier release to roll back to." in output
     assert not platform.calls()
 
 
@@ -266,9 +268,7 @@ def test_missing_secret_prints_one_line(running, target, verb):
         code, output = platform.run(verb, "staging", **{name: ""})
 
         assert code == 2
-        assert output == (
-            f"Set {name}, as docs/deployment.md says. Nothing was touched.\n"
-        )
+        assert output == f"Set {name}: see docs/deployment.md. Nothing was changed.\n"
         assert not (platform.folder / "calls").exists()
 
 
@@ -281,18 +281,26 @@ def test_missing_command_line_prints_one_line(running, target, tmp_path):
 
     assert code == 2
     sentence = f"Install {platform.tool}, or run `make tools`, then try again."
-    assert output == f"{sentence} Nothing was touched.\n"
+    assert output == f"{sentence} Nothing was changed.\n"
 
 
 @on_each_platform
 @pytest.mark.parametrize(
     ("arguments", "variables", "sentence"),
     [
-        (["deploy"], {}, "Say what and where: python3 deploy/deliver.py"),
-        (["destroy", "staging"], {}, "Say what and where: python3 deploy/deliver.py"),
-        (["deploy", "stagign"], {}, "ENVIRONMENT is one of staging, production, not"),
-        (["deploy", "staging"], {"RELEASE": "v9"}, "RELEASE is a commit of this repo"),
-        (["deploy", "staging"], {"SMOKE_SECONDS": "ten"}, "SMOKE_SECONDS is a number"),
+        (["deploy"], {}, "Usage: python3 deploy/run.py"),
+        (["destroy", "staging"], {}, "Usage: python3 deploy/run.py"),
+        (["deploy", "stagign"], {}, "Set ENVIRONMENT to staging or production, not"),
+        (
+            ["deploy", "staging"],
+            {"RELEASE": "v9"},
+            "Set RELEASE to a commit of this repo",
+        ),
+        (
+            ["deploy", "staging"],
+            {"SMOKE_SECONDS": "ten"},
+            "Set SMOKE_SECONDS to a number",
+        ),
     ],
 )
 def test_invalid_arguments_print_one_line(
@@ -300,7 +308,7 @@ def test_invalid_arguments_print_one_line(
 ):
     platform = running(target)
     done = platform.project.run(
-        "python3", "deploy/deliver.py", *arguments, **platform.variables | variables
+        "python3", "deploy/run.py", *arguments, **platform.variables | variables
     )
 
     assert done.returncode == 2
@@ -317,7 +325,10 @@ def test_production_accepts_only_the_release_of_staging(running, target):
     code, output = platform.run("deploy", "production", new)
 
     assert code == 2, output
-    assert f"that is {old}, not {new}. Nothing was touched." in output
+    assert (
+        f"Refusing to deploy {new} to production: staging is not running it" in output
+    )
+    assert f"(it runs {old}). Deploy it to staging first. Nothing was" in output
     assert not platform.calls()
 
 
@@ -334,7 +345,7 @@ def test_production_rejects_a_release_unready_on_staging(running, target):
     code, output = platform.run("deploy", "production", new)
 
     assert code == 2, output
-    assert "production takes what is well: release" in output
+    assert "production: staging is not healthy (release " in output
     assert platform.calls() == before
 
 

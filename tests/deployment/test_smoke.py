@@ -134,8 +134,8 @@ def test_each_change_is_printed_once_while_waiting(smoke):
 
     assert code == 0
     assert text.splitlines() == [
-        f"{url}: release old answers, not new",
-        f"{url}: it answers 502",
+        f"{url}: it runs release old, not new",
+        f"{url}: it responds with 502",
         f"{url}: release new is not ready: database",
         f"{url} is ready and runs release new.",
     ]
@@ -147,26 +147,35 @@ def test_each_change_is_printed_once_while_waiting(smoke):
 @pytest.mark.parametrize(
     ("behaviour", "reason"),
     [
-        (answer(200, OLD), "release old answers, not new"),
+        (answer(200, OLD), "it runs release old, not new"),
         (answer(503, NOT_READY), "release new is not ready: database"),
-        (answer(503, "<html>No dyno</html>"), "it answers 503, but not as /readyz"),
-        (answer(500, "Server Error"), "it answers 500"),
-        (answer(400, "Bad Request"), "it answers 400"),
-        (answer(404, READY), "it answers 404"),
+        (
+            answer(503, "<html>No dyno</html>"),
+            "it responds with 503, but not in the for",
+        ),
+        (answer(500, "Server Error"), "it responds with 500"),
+        (answer(400, "Bad Request"), "it responds with 400"),
+        (answer(404, READY), "it responds with 404"),
         (
             answer(301, "", Location="https://127.0.0.1/readyz"),
             "it redirects (301), which /readyz never does",
         ),
-        (answer(200, "<html>"), "it answers 200, but not as /readyz does"),
-        (answer(200, '"ok"'), "it answers 200, but not as /readyz does"),
-        (answer(200, "[]"), "it answers 200, but not as /readyz does"),
-        (answer(200, {"release": "new"}), "it answers 200, but not as /readyz does"),
-        (endless_body, "it answers 200, but not as /readyz does"),
-        (slow_body, "no whole answer in time"),
-        (slow_headers, "no whole answer in time"),
-        (silence, "no whole answer in time"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "no answer that can be read"),
-        (b"", "no answer that can be read"),
+        (
+            answer(200, "<html>"),
+            "it responds with 200, but not in the format of /readyz",
+        ),
+        (answer(200, '"ok"'), "it responds with 200, but not in the format of /readyz"),
+        (answer(200, "[]"), "it responds with 200, but not in the format of /readyz"),
+        (
+            answer(200, {"release": "new"}),
+            "it responds with 200, but not in the format of /readyz",
+        ),
+        (endless_body, "it responds with 200, but not in the format of /readyz"),
+        (slow_body, "no complete response in time"),
+        (slow_headers, "no complete response in time"),
+        (silence, "no complete response in time"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "the response is unreadable"),
+        (b"", "the response is unreadable"),
     ],
 )
 def test_unhealthy_server_is_reported_in_time(smoke, behaviour, reason):
@@ -191,7 +200,7 @@ def test_unknown_name_is_reported(smoke):
     code, text, took = smoke("https://nobody.invalid")
 
     assert code == 1
-    assert "was not ready after 1 s: its name is unknown." in text
+    assert "was not ready after 1 s: its host name does not resolve." in text
     assert took < 8
 
 
@@ -200,7 +209,7 @@ def test_server_without_tls_is_reported(smoke):
         code, text, _ = smoke(server.url.replace("http", "https"))
 
     assert code == 1
-    assert "no answer that can be read (SSLError)" in text
+    assert "the response is unreadable (SSLError)" in text
 
 
 # Invalid arguments
@@ -209,15 +218,19 @@ def test_server_without_tls_is_reported(smoke):
 @pytest.mark.parametrize(
     ("arguments", "seconds", "sentence"),
     [
-        ([], 1, "Say which address: python3 deploy/smoke.py URL [RELEASE]"),
-        (["https://a.example", "b", "c"], 1, "Say which address: "),
-        (["example.com"], 1, "Give the whole address, such as https://example.com"),
-        (["localhost:8000"], 1, "Give the whole address, "),
-        (["ftp://example.com"], 1, "Give the whole address, "),
-        (["https://"], 1, "Give the whole address, "),
-        (["https://example.com:port"], 1, "Give the whole address, "),
-        ([""], 1, "Give the whole address, "),
-        (["https://example.com"], "soon", "SMOKE_SECONDS is a number of seconds, not"),
+        ([], 1, "Usage: python3 deploy/smoke.py URL [RELEASE]"),
+        (["https://a.example", "b", "c"], 1, "Usage: "),
+        (["example.com"], 1, "Use a full URL such as https://example.com"),
+        (["localhost:8000"], 1, "Use a full URL such as "),
+        (["ftp://example.com"], 1, "Use a full URL such as "),
+        (["https://"], 1, "Use a full URL such as "),
+        (["https://example.com:port"], 1, "Use a full URL such as "),
+        ([""], 1, "Use a full URL such as "),
+        (
+            ["https://example.com"],
+            "soon",
+            "Set SMOKE_SECONDS to a number of seconds, not",
+        ),
     ],
 )
 def test_invalid_arguments_print_one_line(smoke, arguments, seconds, sentence):
@@ -255,6 +268,6 @@ def test_project_is_ready_only_after_its_migrations(project, smoke):
     assert before[0] == 1
     assert "release 1f2e3d is not ready: migrations" in before[1]
     assert after[:2] == (0, f"{url} is ready and runs release 1f2e3d.\n")
-    assert "release 1f2e3d answers, not 4c5b6a" in other[1]
-    assert "it answers 400" in foreign[1]
+    assert "it runs release 1f2e3d, not 4c5b6a" in other[1]
+    assert "it responds with 400" in foreign[1]
     assert "it redirects (301)" in plain[1]

@@ -175,9 +175,7 @@ def test_failed_download_leaves_no_file(begin, host, reason):
     done = make_tools(project)
 
     assert done.returncode == 2
-    assert (
-        "Install render, or connect to the network, then run make again." in done.stdout
-    )
+    assert "Install it, or connect to the network and run make again." in done.stdout
     assert fetched(project) == {}
 
 
@@ -226,7 +224,7 @@ def test_another_kind_of_machine_downloads_nothing(begin, host, tmp_path):
     done = make_tools(project, PYTHONPATH=str(tmp_path))
 
     assert done.returncode == 2
-    sentence = "Install render: it is downloaded for Linux on x86-64 only."
+    sentence = "Install render: make downloads it for Linux on x86-64 only."
     assert done.stdout.startswith(f"{sentence}\n")
     assert (host.requests, fetched(project)) == (0, {})
 
@@ -243,18 +241,14 @@ def test_deployment_uses_the_installed_program(begin, host, target):
         "RENDER_API_KEY": "rnd_1",
         "RENDER_WORKSPACE": "tea-1",
     }
-    before = project.run(
-        "python3", "deploy/deliver.py", "rollback", "staging", **variables
-    )
+    before = project.run("python3", "deploy/run.py", "rollback", "staging", **variables)
     make_tools(project)
 
-    done = project.run(
-        "python3", "deploy/deliver.py", "rollback", "staging", **variables
-    )
+    done = project.run("python3", "deploy/run.py", "rollback", "staging", **variables)
 
     assert before.stdout.startswith(f"Install {NAMES[target]}, or run `make tools`")
     assert done.stdout.startswith(f"$ {NAMES[target]} ")
-    assert "did not print JSON. Nothing was touched." in done.stdout
+    assert "did not print JSON. Nothing was changed." in done.stdout
 
 
 def test_heroku_is_installed_from_its_package(begin):

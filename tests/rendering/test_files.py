@@ -34,7 +34,7 @@ NO_CHANNELS = {"config/wsgi.py", "tests/test_wsgi.py"}
 DOCKER = {".dockerignore", "Dockerfile", "compose.yaml"}
 DEPLOYMENT = {
     "deploy/commands.py",
-    "deploy/deliver.py",
+    "deploy/run.py",
     "deploy/environments.toml",
     "deploy/smoke.py",
     "docs/deployment.md",
@@ -51,7 +51,7 @@ TRACES = {
     # A program can come from there in any project.
     "github": r"github(?!\.com/[\w-]+/[\w-]+/releases/download/)",
     **{name.partition("-")[0]: platform.trace for name, platform in PLATFORMS.items()},
-    "deployment": "deliver|smoke|rollback|roll back|/deploy",
+    "deployment": "deployment|smoke|rollback|roll back|/deploy",
     "use_redis": r"redis|valkey|cache\b.*backend",
     "use_celery": r"celery|broker|kombu|tasks?\.py|worker\b(?!-class)",
     "use_docker": r"dockerfile|\bcompose\b|docker build|make (image|publish)|buildx",

@@ -1,4 +1,4 @@
-"""What Python runs first, for a delivery to a stand-in: it need not be given time."""
+"""Shorten every sleep of a deployment to a stand-in, which needs no time."""
 
 import time
 

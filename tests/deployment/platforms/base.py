@@ -95,7 +95,7 @@ class Platform:
     def start(self, verb, environment, release="", **variables):
         """Start to deploy or to roll back; return the process."""
         return subprocess.Popen(
-            [sys.executable, "deploy/deliver.py", verb, environment],
+            [sys.executable, "deploy/run.py", verb, environment],
             cwd=self.project.path,
             env=clean_environment(RELEASE=release, **self.variables | variables),
             stdout=subprocess.PIPE,

@@ -70,7 +70,7 @@ class RenderImage(ByImage, Render):
 
     source = {"imagePath": f"registry.example.com/shop@sha256:{64 * '0'}"}
     fails_before_switch = [
-        ("staging", "web:build_failed", "did not get the image"),
+        ("staging", "web:build_failed", "could not pull the image"),
         *Render.fails_before_switch[1:],
     ]
     fails_at_first = ["web:pre_deploy_failed"]

@@ -1,0 +1,335 @@
+"""Deploy a release to an environment, or roll an environment back.
+
+RELEASE=commit python3 deploy/run.py deploy ENVIRONMENT
+python3 deploy/run.py rollback ENVIRONMENT
+
+Exit codes:
+0: the release runs and is ready
+1: it failed or was cancelled; the previous release, if there is one, still runs
+2: nothing was changed
+3: it is not certain which release runs, so a person must check
+"""
+
+import contextlib
+import fcntl
+import importlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+import smoke
+from commands import Failed, NotReplaced, Refused
+
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parent
+MIGRATIONS = "Applied migrations are kept: a rollback reverses none."
+BY_HAND = 'follow "By hand" in docs/deployment.md'
+UNCERTAIN = f"It is not certain which release runs: {BY_HAND}."
+
+
+class Cancelled(BaseException):
+    """The job was cancelled, or a person pressed Ctrl-C."""
+
+
+# A target reports what it knows by its exception; any other error is a failure as well.
+FAILURES = (Exception, Cancelled)
+WRONG_ARGUMENTS = (ValueError, KeyError)
+TRIES = 5  # to read which release runs
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Environment(NamedTuple):
+    """A place to deploy to: its name, URL and settings in deploy/environments.toml."""
+
+    name: str
+    url: str
+    settings: dict
+    after: "Environment | None" = None  # the one that must run a release first
+
+
+class Release(NamedTuple):
+    """A release of an environment.
+
+    `reference` is how the target rolls back to it, `artifact` what it was built from.
+    """
+
+    reference: str
+    artifact: str
+
+
+def main():
+    try:
+        verb, name = sys.argv[1:]
+        action = {"deploy": deploy, "rollback": roll_back}[verb]
+    except WRONG_ARGUMENTS:
+        report("Usage: python3 deploy/run.py deploy|rollback ENVIRONMENT")
+        sys.exit(2)
+    handle_signals(cancel)
+    os.chdir(ROOT)
+    try:
+        sys.exit(action(name))
+    except Refused as refused:
+        report(f"{refused} Nothing was changed.")
+        sys.exit(2)
+    except Cancelled:
+        report("Cancelled. Nothing was changed.")
+        sys.exit(1)
+
+
+def report(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def handle_signals(handler):
+    for number in SIGNALS:
+        signal.signal(number, handler)
+
+
+def cancel(number, frame):
+    handle_signals(signal.SIG_IGN)
+    raise Cancelled
+
+
+def deploy(name):
+    """Deploy $RELEASE; on any failure, roll back. Return the exit code."""
+    target, environment, seconds = prepare(name)
+    release = find_commit(os.environ.get("RELEASE") or "HEAD")
+    with locked(environment), logged_in(target):
+        check(target, environment, release)
+        running = first(history(target, environment))
+        old = find_running(environment) if running else ""
+        now = old or "no release that answers"
+        print(f"Deploying {release} to {name}, which runs {now}.", flush=True)
+        try:
+            if hasattr(target, "migrate"):
+                migrate(target, environment, release)
+            target.switch(environment, release)
+            smoke.wait(environment.url, release, seconds=seconds)
+        except NotReplaced as error:
+            return keep_previous(target, environment, running, old, seconds, error)
+        except FAILURES as error:
+            handle_signals(signal.SIG_IGN)  # Nothing may interrupt the rollback.
+            return restore_previous(
+                target, environment, running, old, release, seconds, error
+            )
+        handle_signals(signal.SIG_IGN)  # It is deployed: too late to cancel.
+        if hasattr(target, "record_promotion"):
+            record_promotion(target, environment, release)
+    print(f"{name} runs {release}: {environment.url} is ready.")
+    return 0
+
+
+def roll_back(name):
+    """Roll back to the release before the running one. Return the exit code."""
+    target, environment, seconds = prepare(name)
+    with locked(environment), logged_in(target):
+        previous = find_previous(history(target, environment))
+        if not previous:
+            raise Refused(f"{name} has no earlier release to roll back to.")
+        bad = find_running(environment)
+        try:
+            target.roll_back(environment, previous.reference)
+            found = smoke.wait(environment.url, other_than=bad, seconds=seconds)
+        except FAILURES as error:
+            report(f"The rollback of {name} failed: {describe(error, target)}.")
+            report(UNCERTAIN)
+            return 3
+    print(f"{name} was rolled back to {found}: {environment.url} is ready.")
+    print(MIGRATIONS)
+    return 0
+
+
+def prepare(name):
+    """Check this machine; return the target, the environment and the smoke test's limit."""
+    settings = tomllib.loads((FOLDER / "environments.toml").read_text())
+    environments = settings["environments"]
+    if name not in environments:
+        raise Refused(f"Set ENVIRONMENT to {' or '.join(environments)}, not {name!r}.")
+    environment = find_environment(name, environments)
+    target = importlib.import_module(settings["target"])
+    os.environ["PATH"] += f"{os.pathsep}{ROOT / '.tools' / 'bin'}"  # `make tools`
+    for tool in target.TOOLS:
+        if not shutil.which(tool):
+            raise Refused(f"Install {tool}, or run `make tools`, then try again.")
+    missing = [name for name in target.VARIABLES if not os.environ.get(name)]
+    if missing:
+        raise Refused(f"Set {' and '.join(missing)}: see docs/deployment.md.")
+    try:
+        smoke.parse_url(environment.url)
+        seconds = smoke.read_seconds()
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    return target, environment, seconds
+
+
+def find_environment(name, environments):
+    settings = environments[name]
+    after = settings.get("after")
+    return Environment(
+        name, settings["url"], settings, after and find_environment(after, environments)
+    )
+
+
+def find_commit(name):
+    """Return the full id of a commit, which the platform and the smoke test need."""
+    command = ["git", "rev-parse", "--verify", "--quiet", name + "^{commit}"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise Refused(f"Set RELEASE to a commit of this repository, not {name!r}.")
+    return done.stdout.strip()
+
+
+def find_running(environment):
+    """Return the id of the release that answers, trying again after a lost request."""
+    for _ in range(TRIES):
+        if release := smoke.find_release(environment.url):
+            return release
+        time.sleep(smoke.PAUSE)
+    return ""
+
+
+@contextlib.contextmanager
+def locked(environment):
+    """Run one deployment to an environment at a time on this machine; others wait."""
+    (ROOT / ".cache").mkdir(exist_ok=True)
+    with (ROOT / ".cache" / f"deploy-{environment.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Waiting for another deployment to {environment.name}.", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def logged_in(target):
+    """Let a target keep a secret in a file while it deploys."""
+    return getattr(target, "logged_in", contextlib.nullcontext)()
+
+
+def check(target, environment, release):
+    """Refuse a release for production that staging does not run, or that is not ready."""
+    after = environment.after
+    if after:
+        found = smoke.find_release(after.url)
+        if found != release:
+            raise Refused(
+                f"Refusing to deploy {release} to {environment.name}: "
+                f"{after.name} is not running it (it runs {found or 'nothing'}). "
+                f"Deploy it to {after.name} first."
+            )
+        reason, _ = smoke.check(after.url, release)
+        if reason:
+            raise Refused(
+                f"Refusing to deploy to {environment.name}: "
+                f"{after.name} is not healthy ({reason})."
+            )
+    with platform_must_answer():
+        target.check(environment, release)
+
+
+def history(target, environment):
+    """Return the releases of the environment, newest first; the first one runs."""
+    with platform_must_answer():
+        return [Release(*release) for release in target.history(environment)]
+
+
+@contextlib.contextmanager
+def platform_must_answer():
+    """Refuse to deploy to a platform whose commands fail before anything is changed."""
+    try:
+        yield
+    except Failed as error:
+        raise Refused(f"{error}.") from error
+
+
+def first(releases):
+    return releases[0] if releases else None
+
+
+def find_previous(releases):
+    """Return the release that ran before the running one was first deployed.
+
+    The newest other release may be one that was rolled back.
+    """
+    artifacts = [release.artifact for release in releases]
+    if not releases:
+        return None
+    oldest = len(artifacts) - 1 - artifacts[::-1].index(artifacts[0])
+    return first(releases[oldest + 1 :])
+
+
+def migrate(target, environment, release):
+    """Migrate before the switch: a failure leaves the previous release running."""
+    try:
+        target.migrate(environment, release)
+    except Failed as error:
+        raise NotReplaced(f"the migration failed: {error}") from error
+
+
+def record_promotion(target, environment, release):
+    """Record the image that is healthy here for the next environment."""
+    try:
+        target.record_promotion(environment, release)
+    except OSError as error:
+        report(
+            f"Deployed, but could not record the image for the next environment: {error}."
+            " Set IMAGE when you deploy there."
+        )
+
+
+def keep_previous(target, environment, running, old, seconds, error):
+    """Check that the previous release is still healthy: nothing was switched."""
+    report(f"The deployment to {environment.name} failed: {describe(error, target)}.")
+    if not running:
+        report("This was the first deployment; nothing is running.")
+        return 1
+    try:
+        old = smoke.wait(environment.url, old, seconds=seconds)
+    except FAILURES as problem:
+        report(
+            "The previous release should still be running, but the health check failed: "
+            f"{describe(problem, target)}."
+        )
+        report(UNCERTAIN)
+        return 3
+    report(f"The previous release {old} still runs and is ready: no rollback needed.")
+    report("Fix the cause, then redeploy.")
+    return 1
+
+
+def restore_previous(target, environment, running, old, new, seconds, error):
+    """Roll back to the release that ran before, and check that it is healthy."""
+    report(f"The deployment to {environment.name} failed: {describe(error, target)}.")
+    if not running:
+        report(f"There is no earlier release to roll back to: {BY_HAND}.")
+        return 3
+    report(f"Rolling back to {old or running.reference}.")
+    other_than = new if new != old else ""
+    try:
+        target.roll_back(environment, running.reference)
+        found = smoke.wait(environment.url, old, other_than=other_than, seconds=seconds)
+    except FAILURES as problem:
+        report(f"The rollback failed as well: {describe(problem, target)}.")
+        report(UNCERTAIN)
+        return 3
+    report(f"The previous release {found} runs again and is ready.")
+    report(MIGRATIONS)
+    report("Fix the cause, then redeploy.")
+    return 1
+
+
+def describe(error, target):
+    """Return the message of an error, without its full stop."""
+    if isinstance(error, Cancelled):
+        return f"it was cancelled. {target.CANCELLED}"
+    return str(error).rstrip(".") or type(error).__name__
+
+
+if __name__ == "__main__":
+    main()
