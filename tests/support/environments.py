@@ -8,6 +8,8 @@ import fcntl
 import functools
 import hashlib
 import subprocess
+import tempfile
+from pathlib import Path
 
 from tests.support.machine import UV
 from tests.support.options import TEMPLATE
@@ -41,9 +43,32 @@ def link_environment(project):
 
 def environment_key(project):
     """Return a hash of all that `make setup` reads and runs."""
-    steps = project.make_ok("setup", "VENV=new", "--dry-run").stdout
     texts = [project.read(name) for name in INPUTS]
-    return hashlib.sha256(repr([uv_version(), steps, *texts]).encode()).hexdigest()
+    parts = [uv_version(), commands("setup", project.read("Makefile")), *texts]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+@functools.cache
+def commands(target, makefile):
+    """Return the commands that make runs for a target in a project without environment."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "Makefile").write_text(makefile)
+        for name in INPUTS:
+            Path(folder, name).touch()
+        done = subprocess.run(
+            [
+                "make",
+                "--directory",
+                folder,
+                "--no-print-directory",
+                "--dry-run",
+                target,
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    return done.stdout
 
 
 @functools.cache

@@ -1,0 +1,72 @@
+"""`make ci` depends on nothing but the key by which the tests run it once."""
+
+import shutil
+
+import pytest
+
+from tests.support.gates import ONLY_LINTED, ci_key, files_opened, is_input
+from tests.support.machine import give_up
+from tests.support.options import FULL
+
+EVERYTHING = {
+    **FULL,
+    "ci_provider": "github",
+    "use_docker": True,
+    "deploy_target": "kubernetes",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("targets", "linted"),
+    [(["lint"], True), (["check", "migrate", "test"], False)],
+    ids=["lint", "rest"],
+)
+def test_gates_open_only_the_files_of_the_key(render, tmp_path, targets, linted):
+    if not shutil.which("strace"):
+        give_up("this test needs strace (Debian: strace)")
+    project = render(**EVERYTHING)
+
+    opened = files_opened(project, tmp_path / "trace", *targets)
+
+    assert {"Makefile", "pyproject.toml", "config/settings/ci.py"} <= opened
+    others = {name for name in opened - {"Makefile"} if not is_input(name)}
+    code = {name for name in others if name.startswith(ONLY_LINTED)}
+    assert all(name.endswith(".py") for name in code)
+    assert others == (code if linted else set())
+    assert bool(code) == linted
+
+
+def test_make_ci_runs_these_gates(rendered):
+    project = rendered(**EVERYTHING)
+
+    gates = project.make_ok("lint", "check", "migrate", "test", "--dry-run").stdout
+    assert project.make_ok("ci", "--dry-run").stdout == gates
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("apps/users/models.py", "# changed\n"),
+        ("apps/new.py", "# new\n"),
+        ("tests/test_admin.py", "# changed\n"),
+        (".env.example", "# changed\n"),
+        ("pyproject.toml", "# changed\n"),
+        ("requirements-dev.txt", "# changed\n"),
+        ("Makefile", "lint: new\nnew:\n\ttrue\n"),
+    ],
+)
+def test_key_changes_with_its_inputs(render, name, text):
+    project = render(**EVERYTHING)
+    before = ci_key(project)
+
+    with (project / name).open("a") as file:
+        file.write(text)
+
+    assert ci_key(project) != before
+
+
+def test_key_is_the_same_for_other_files_and_targets(rendered):
+    answers = {**EVERYTHING, "ci_provider": "gitlab", "deploy_target": "fly"}
+    assert rendered(**EVERYTHING).files() != rendered(**answers).files()
+    assert ci_key(rendered(**EVERYTHING)) == ci_key(rendered(**answers))

@@ -1,0 +1,88 @@
+"""Run `make ci` once for all projects that give it the same input."""
+
+import functools
+import hashlib
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.support.environments import commands, environment_key
+
+# What the gates open next to the code, and to the Makefile, whose commands are compared.
+SETTINGS = (".env.example", ".gitignore", "pyproject.toml")
+# Code that only `make lint` opens. What Ruff and Black find in it is part of
+# the tests of rendering, which run them on each file of each combination.
+ONLY_LINTED = "deploy/"
+# A system call with a path that succeeded, the folder that a relative path begins in, and the path
+CALL = re.compile(r'^\d+ +\w+\((?:(?:AT_FDCWD|\d+)<(.*?)>, )?"(.*?)".* = \d')
+
+
+def is_input(name):
+    """Return whether the outcome of `make ci` may depend on this file of a project."""
+    code = name.endswith(".py") and not name.startswith(ONLY_LINTED)
+    return code or name in SETTINGS
+
+
+def ci_key(project):
+    """Return everything in a project and on this machine that `make ci` depends on."""
+    return {
+        "files": {
+            name: hashlib.sha256(project.read(name).encode()).hexdigest()
+            for name in sorted(project.files())
+            if is_input(name)
+        },
+        "commands": commands("ci", project.read("Makefile")),
+        "environment": environment_key(project),
+        "python": python_version(project.read(".python-version").strip()),
+    }
+
+
+@functools.cache
+def python_version(version):
+    """Return the whole version of this machine's Python of a version, or an empty text."""
+    # A shim of pyenv is there for versions that are not.
+    if program := shutil.which(f"python{version}"):
+        done = subprocess.run([program, "--version"], capture_output=True, text=True)
+        return done.stdout.strip()
+    return ""
+
+
+def run_ci(project):
+    """Run `make ci`, which has to pass and to show each gate; return nothing.
+
+    Raises AssertionError, with all that it printed, if it fails.
+    """
+    try:
+        output = project.make_ok("ci").stdout
+    finally:
+        project.make("services-stop")
+    for text in ("ruff check", "black --check", "check --deploy", "makemigrations"):
+        assert text in output
+    assert "Applying users.0001_initial... OK" in output
+    assert " passed in " in output
+    # No migration is warned of.
+    assert "docs/migrations.md" not in output
+
+
+def files_opened(project, trace, *targets):
+    """Run make under strace; return the files of the new project that a process opened.
+
+    The services of the project count, too. `trace` is a new file for what strace writes.
+    """
+    names = project.files()
+    project.installed()
+    strace = ("strace", "--follow-forks", "--decode-fds=path", "--seccomp-bpf")
+    strace += ("--string-limit=4096", "--signal=none", "--trace=open,openat,execve")
+    try:
+        project.run_ok(*strace, f"--output={trace}", "make", *targets)
+    finally:
+        project.make("services-stop")
+    with Path(trace).open(errors="replace") as lines:
+        calls = [call.groups() for call in map(CALL.match, lines) if call]
+    paths = {project.path.joinpath(folder or "", path) for folder, path in calls}
+    return {
+        str(path.relative_to(project.path))
+        for path in paths
+        if path.is_relative_to(project.path)
+    } & names
