@@ -18,6 +18,7 @@ from tests.deployment.platforms import PLATFORMS
 from tests.deployment.platforms.base import ByImage, Platform
 from tests.pipelines.model import expected
 from tests.pipelines.readers import read
+from tests.support.braces import expand
 from tests.support.options import TEMPLATE, choices
 from tests.support.project import Project, clean_environment
 
@@ -174,6 +175,18 @@ def test_a_target_needs_few_files_most_of_them_its_own():
 
     assert len(NEEDED) <= 12
     assert len(own) > len(NEEDED) / 2
+
+
+def test_the_page_for_contributors_lists_what_a_target_needs():
+    page = (TEMPLATE / "docs/contribute.md").read_text()
+    row = re.search(r"^\| a deploy target, .* \| (.*) \|$", page, re.MULTILINE)[1]
+    listed = {it for text in re.findall("`(.*?)`", row) for it in expand(text)}
+    own = {f"template{name}.jinja" for name in ROW["files"]}
+
+    assert listed == {
+        name.replace("dummyctl", "<cli>").replace("dummy", "<target>")
+        for name in NEEDED.keys() - own
+    }
 
 
 @pytest.mark.parametrize("answers", POINTS, ids=str)
