@@ -12,6 +12,7 @@ from tests.support.project import Project
 from tests.support.rendering import copy_with, renderer
 from tests.support.verdicts import kept
 
+pytest_plugins = ["tests.support.schedule"]
 # What each worker reports about verdicts at its end
 reports = []
 

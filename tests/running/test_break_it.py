@@ -11,8 +11,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def project(render_for_module):
-    """A project that the tests of this module break in turn, and mend."""
-    project = render_for_module().installed()
+    """A project that the tests of this module break in turn, and fix."""
+    project = render_for_module(coverage_threshold=0).with_one_short_test().installed()
     project.commit()
     return project
 

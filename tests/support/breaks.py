@@ -27,7 +27,8 @@ def add_two_leaves(project):
         add_file(f"apps/users/migrations/{name}.py", MIGRATION.format(""))(project)
 
 
-# What breaks a project; the gate that must turn red, and what it says.
+# What breaks a project with one short test and a coverage threshold of 0; the gate that
+# fails, and what it prints.
 BREAKS = {
     "bad format": (
         add_file("apps/users/ugly.py", "x = {  'a':1 }\n"),
@@ -65,10 +66,9 @@ BREAKS = {
         ("test", "1 failed"),
     ),
     "coverage below the threshold": (
-        add_file(
-            "apps/users/untested.py",
-            "def untested(x):\n" + "    x += 1\n" * 50 + "    return x\n",
+        lambda project: project.edit(
+            "pyproject.toml", "fail_under = 0", "fail_under = 100"
         ),
-        ("test", "Required test coverage of 90.0% not reached"),
+        ("test", "Required test coverage of 100.0% not reached"),
     ),
 }
