@@ -1,15 +1,10 @@
-import fcntl
-import functools
-import hashlib
-import json
 import shutil
 import subprocess
 
 import pytest
 
-from tests.support.options import TEMPLATE
-from tests.support.project import Project
-from tests.support.rendering import copy_with, renderer
+from tests.support.options import EVERY_COMBINATION, TEMPLATE
+from tests.support.rendering import Rendered, renderer, renders
 from tests.support.verdicts import kept
 
 pytest_plugins = ["tests.support.schedule"]
@@ -20,6 +15,8 @@ reports = []
 def pytest_sessionfinish(session):
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["verdicts"] = kept.summary()
+    else:
+        renders.prune()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -75,17 +72,24 @@ def shared_folder(tmp_path_factory, worker_id):
 
 
 @pytest.fixture(scope="session")
-def rendered(copie_session, template, shared_folder):
+def rendered(shared_folder):
     """Return a function that renders each set of answers once, for reading only."""
+    projects = {}
 
-    @functools.cache
     def rendered(**answers):
-        name = hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()
-        place = shared_folder / f"rendered-{name}"
-        with (shared_folder / f"{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not place.exists():
-                copy_with(copie_session, template, answers).path.rename(place)
-        return Project(place)
+        key = renders.key(answers)
+        if key not in projects:
+            place = shared_folder / f"rendered-{key}"
+            projects[key] = Rendered(renders, answers, place)
+        return projects[key]
 
-    return rendered
+    yield rendered
+    changes = {str(it.path): it.changes() for it in projects.values() if it.changes()}
+    assert not changes, f"a test has changed projects that are for reading: {changes}"
+
+
+@pytest.fixture(scope="session")
+def every_project(rendered):
+    """Return the project of each combination of answers, by name, for reading only."""
+    renders.render(EVERY_COMBINATION.values())
+    return {name: rendered(**answers) for name, answers in EVERY_COMBINATION.items()}

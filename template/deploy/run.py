@@ -21,7 +21,7 @@ import sys
 import time
 import tomllib
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import smoke
 from commands import Failed, NotReplaced, Refused
@@ -50,7 +50,7 @@ class Environment(NamedTuple):
     name: str
     url: str
     settings: dict
-    after: "Environment | None" = None  # the one that must run a release first
+    after: Self | None = None  # the one that must run a release first
 
 
 class Release(NamedTuple):

@@ -1,18 +1,27 @@
 """Which files and words a project has, for which answers."""
 
+import json
+import math
 import re
+import sys
+from collections import defaultdict
 
 import pytest
 
 from tests.deployment.platforms import PLATFORMS, platform_of
 from tests.pipelines.readers import READERS, github
+from tests.support.contents import Content, contents, fail_for, refuse
 from tests.support.options import (
     EVERY_COMBINATION,
+    QUESTIONS,
     REDIS_STATES,
     TEMPLATE,
-    combinations,
+    VERSIONS,
+    choices,
 )
+from tests.support.verdicts import code_of
 
+CODE = code_of(sys.modules[__name__])
 ALWAYS = {
     str(path.relative_to(TEMPLATE / "template")).removesuffix(".jinja")
     for path in (TEMPLATE / "template").rglob("*")
@@ -45,7 +54,7 @@ OPTIONAL = REDIS | CELERY | CHANNELS | NO_CHANNELS | DOCKER | ROLLBACK | DEPLOYM
 OPTIONAL = OPTIONAL.union(*PROVIDERS.values())
 OPTIONAL = OPTIONAL.union(*(platform.own_files for platform in PLATFORMS.values()))
 
-# What must not be said anywhere in a project that did not choose it.
+# What a project that did not choose it must not name anywhere
 TRACES = {
     **{name: name for name in PROVIDERS},
     # A program can come from there in any project.
@@ -60,9 +69,9 @@ TRACES = {
 
 
 @pytest.mark.parametrize(
-    "answers", EVERY_COMBINATION.values(), ids=EVERY_COMBINATION.keys()
+    ("name", "answers"), EVERY_COMBINATION.items(), ids=EVERY_COMBINATION
 )
-def test_a_project_has_the_files_of_its_answers_and_no_other(rendered, answers):
+def test_project_has_the_files_of_its_answers_and_no_other(rendered, name, answers):
     expected = ALWAYS - OPTIONAL | PROVIDERS[answers["ci_provider"]]
     if answers["use_redis"]:
         expected |= REDIS
@@ -76,7 +85,7 @@ def test_a_project_has_the_files_of_its_answers_and_no_other(rendered, answers):
             expected |= ROLLBACK
     expected |= CHANNELS if answers.get("use_channels") else NO_CHANNELS
 
-    assert rendered(**answers).files() == expected
+    assert rendered(**answers).files() == expected, name
 
 
 def chosen(answers):
@@ -86,49 +95,83 @@ def chosen(answers):
     return uses | deployment | {answers["ci_provider"], answers["deploy_target"]}
 
 
-@pytest.mark.parametrize(
-    ("answers", "trace"),
-    [
-        pytest.param(answers, trace, id=f"{name}-{trace}")
-        for name, answers in combinations(
-            "ci_provider", "redis", "use_docker", "deploy_target"
-        ).items()
-        for trace in sorted(TRACES.keys() - chosen(answers))
-    ],
-)
-def test_what_is_not_chosen_leaves_no_trace(rendered, answers, trace):
-    project = rendered(**answers)
-    for name in project.files() - {".copier-answers.yml"}:
+def test_project_has_no_trace_of_what_was_not_chosen(every_project):
+    owners = defaultdict(list)
+    for content, names in contents(every_project).items():
         # Packages bring each other: test_requirements.py compiles the lock files.
-        if not name.startswith("requirements"):
-            found = re.search(TRACES[trace], project.read(name), re.IGNORECASE)
-            assert not found, f"{name}: {found.group()}"
+        if not content.path.startswith((".copier-answers.yml", "requirements")):
+            for name in names:
+                for trace in TRACES.keys() - chosen(EVERY_COMBINATION[name]):
+                    owners[content, trace].append(name)
+
+    def judge(items):
+        found = {
+            (content, trace): re.search(TRACES[trace], content.text, re.IGNORECASE)
+            for content, trace in items
+        }
+        return {it: [match.group()] if match else [] for it, match in found.items()}
+
+    refuse(
+        *("traces", owners),
+        lambda item: [item[0].path, item[0].hash, TRACES[item[1]], CODE],
+        judge,
+    )
 
 
-@pytest.mark.parametrize("answers", REDIS_STATES.values(), ids=REDIS_STATES.keys())
-def test_versions_agree(rendered, answers):
-    for version in ("3.12", "3.13", "3.14"):
+@pytest.mark.parametrize("answers", REDIS_STATES.values(), ids=REDIS_STATES)
+def test_python_versions_agree(rendered, answers):
+    for version in choices("python_version"):
         project = rendered(**answers, python_version=version)
         assert project.read(".python-version") == f"{version}\n"
         requires = project.toml("pyproject.toml")["project"]["requires-python"]
         assert requires == f">={version}"
 
 
-def test_the_readme_is_short(rendered):
-    for answers in combinations(
-        "ci_provider", "redis", "use_docker", "deploy_target"
-    ).values():
-        assert len(rendered(**answers).read("README.md").splitlines()) < 80
+def test_readme_is_short(every_project):
+    owners = contents(every_project, "README.md")
+    lengths = {content: len(content.text.splitlines()) for content in owners}
+    fail_for(
+        {it: [f"has {length} lines"] for it, length in lengths.items() if length >= 80},
+        owners,
+    )
 
 
-def test_the_pages_name_only_targets_that_exist(rendered):
-    for answers in combinations(
-        "ci_provider", "redis", "use_docker", "deploy_target"
-    ).values():
-        project = rendered(**answers)
-        targets = set(
-            re.findall(r"^([a-z-]+):", project.read("Makefile"), re.MULTILINE)
-        )
-        pages = {name for name in project.files() if name.endswith(".md")}
-        text = "".join(map(project.read, pages))
-        assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.M)) <= targets
+def test_pages_name_only_make_targets_that_exist(every_project):
+    owners = defaultdict(list)
+    for name, project in every_project.items():
+        pages = [path for path in sorted(project.files()) if path.endswith(".md")]
+        files = [Content(path, project.tree[path][0]) for path in ("Makefile", *pages)]
+        owners[tuple(files)].append(name)
+    findings = {}
+    for makefile, *pages in owners:
+        targets = set(re.findall(r"^([a-z-]+):", makefile.text, re.MULTILINE))
+        text = "".join(page.text for page in pages)
+        named = set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE))
+        findings[makefile, *pages] = [f"make {it}" for it in named - targets]
+    fail_for(findings, owners)
+
+
+def test_option_space_has_810_combinations():
+    counts = {"redis": len(REDIS_STATES)}
+    for question in ("ci_provider", *VERSIONS):
+        counts[question] = len(choices(question))
+    # Half of the targets need an image.
+    counts["use_docker and deploy_target"] = 6 + 3
+
+    assert math.prod(counts.values()) == len(EVERY_COMBINATION) == 810
+    distinct = {json.dumps(it, sort_keys=True) for it in EVERY_COMBINATION.values()}
+    assert len(distinct) == 810
+
+
+def test_every_question_with_choices_is_combined():
+    combined = {name for answers in EVERY_COMBINATION.values() for name in answers}
+    asked = {
+        name
+        for name, question in QUESTIONS.items()
+        if question["type"] == "bool" or "choices" in question
+    }
+    # Its answer changes a job of the pipeline: tests/pipelines combines it.
+    assert asked - {"dependency_audit"} == combined
+    for name in combined:
+        found = {answers.get(name, False) for answers in EVERY_COMBINATION.values()}
+        assert found == set(choices(name))

@@ -95,8 +95,8 @@ NEEDED = {
 }
 # The tests that fail where the rendering does not.
 FILES = (
-    "tests/rendering/test_files.py::test_a_project_has_the_files_of_its_answers_and_no_other"
-    "[github-none-use_docker-dummy]"
+    "tests/rendering/test_files.py::test_project_has_the_files_of_its_answers_and_no_other"
+    "[github-none-use_docker-dummy-6.1-3.13]"
 )
 CHECKS = {
     "template/deploy/dummy.py": FILES,

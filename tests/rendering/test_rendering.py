@@ -1,21 +1,31 @@
-"""Every combination of answers renders to files that are whole, and formatted."""
+"""Every combination of answers renders to files that are complete and formatted.
+
+A content that several projects have is judged once. A failure names all of them.
+"""
 
 import ast
 import json
 import re
 import subprocess
 import sys
+import tomllib
+from collections import defaultdict
 from pathlib import Path
 
-import pytest
+import yaml
 
-from tests.support.options import EVERY_COMBINATION, QUESTIONS, choices
+from tests.support.contents import Content, contents, fail_for, refuse
+from tests.support.options import EVERY_COMBINATION
+from tests.support.project import YAML_LOADER
+from tests.support.verdicts import code_of, tools_of
 
 TOOLS = Path(sys.prefix, "bin")
 OWN_BRACES = re.compile(r"\$\{\{ .*? \}\}|\{\{ (checksum|json) .*? \}\}")
-in_every_combination = pytest.mark.parametrize(
-    "answers", EVERY_COMBINATION.values(), ids=EVERY_COMBINATION.keys()
+SUPPRESSIONS = re.compile(
+    r"noqa|type: ignore|fmt: (off|skip)|zizmor: ignore|shellcheck disable"
+    r"|per-file-ignores"
 )
+CODE = code_of(sys.modules[__name__])
 
 
 def find(*command):
@@ -24,104 +34,196 @@ def find(*command):
     return done.stdout + done.stderr if done.returncode else ""
 
 
-def test_ruff_finds_nothing_in_any_combination(rendered):
-    # One process for all: each file is read under its own project's settings.
-    folders = [rendered(**answers).path for answers in EVERY_COMBINATION.values()]
+def refuse_contents(check, projects, *patterns):
+    """Fail for each content in which a function finds something."""
+    refuse(
+        check.__name__,
+        contents(projects, *patterns),
+        lambda content: [content.path, content.hash, CODE, tools_of("pyyaml")],
+        lambda found: {it: list(check(it.path, it.text)) for it in found},
+    )
 
-    assert find(TOOLS / "ruff", "check", "--no-cache", *folders) == ""
 
-
-@pytest.mark.parametrize("version", choices("python_version"))
-def test_black_would_change_nothing_in_any_combination(rendered, version, tmp_path):
-    projects = [
-        rendered(**answers)
-        for answers in EVERY_COMBINATION.values()
-        if answers.get("python_version", QUESTIONS["python_version"]["default"])
-        == version
-    ]
-    # Few texts differ: each is read once, in the name of all combinations that have it.
-    texts = {
-        project.read(name): name.replace("/", "-")
-        for project in projects
-        for name in project.files()
-        if name.endswith(".py")
+def python_files(project, *others):
+    """Return the path and the hash of each Python file of a project, and of others."""
+    return {
+        path: content
+        for path, (content, _) in project.tree.items()
+        if path.endswith(".py") or path in others
     }
-    for number, (text, name) in enumerate(texts.items()):
-        (tmp_path / f"{number}-{name}").write_text(text)
-    # Black's settings depend on the Python version alone.
-    settings = projects[0] / "pyproject.toml"
-
-    assert find(TOOLS / "black", "--check", "--config", settings, tmp_path) == ""
 
 
-@in_every_combination
-def test_python_compiles(rendered, answers):
-    project = rendered(**answers)
-    for name in project.files():
-        if name.endswith(".py"):
-            ast.parse(project.read(name), name)
+def test_ruff_finds_nothing_in_any_combination(every_project, tmp_path):
+    # Ruff reads each file under the settings of its project, and next to its modules.
+    owners = defaultdict(list)
+    for name, project in every_project.items():
+        files = python_files(project, "pyproject.toml", ".gitignore")
+        owners[tuple(Content(*file) for file in files.items())].append(name)
+
+    def judge(items):
+        """Let one process read all folders."""
+        folders = {str(number): item for number, item in enumerate(items)}
+        for number, files in folders.items():
+            link(files, tmp_path / number)
+        findings = {item: [] for item in items}
+        for file, finding in run_ruff(tmp_path):
+            number, _, path = str(file.relative_to(tmp_path)).partition("/")
+            findings[folders[number]].append(f"{path}: {finding}")
+        return findings
+
+    refuse(
+        *("ruff", owners),
+        lambda files: [[[it.path, it.hash] for it in files], CODE, tools_of("ruff")],
+        judge,
+    )
 
 
-@in_every_combination
-def test_configuration_parses(rendered, answers):
-    project = rendered(**answers)
-    for name in project.files():
-        if name.endswith(".toml"):
-            project.toml(name)
-        if name.endswith((".yml", ".yaml")):
-            project.documents(name)
+def link(files, folder):
+    """Write files to a folder: each content once, since a link costs less."""
+    for content in files:
+        original = folder.with_name("contents") / content.hash
+        place = folder / content.path
+        for path in (original, place):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        if not original.exists():
+            original.write_text(content.text)
+        place.hardlink_to(original)
 
 
-@in_every_combination
-def test_the_makefile_parses(rendered, answers):
-    folder = rendered(**answers).path
+def run_ruff(folder):
+    """Yield the path and the text of each finding of Ruff in the projects of a folder."""
+    command = [TOOLS / "ruff", "check", "--no-cache", "--output-format=json"]
+    projects = [path for path in folder.iterdir() if path.name != "contents"]
+    done = subprocess.run([*command, *projects], capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr
+    for found in json.loads(done.stdout):
+        yield Path(found["filename"]), f"{found['code']} {found['message']}"
 
-    assert find("make", "--directory", folder, "--dry-run", "ci") == ""
+
+def test_black_would_change_nothing_in_any_combination(every_project, tmp_path):
+    owners = defaultdict(list)
+    for name, project in every_project.items():
+        # Black reads nothing else of a project.
+        data = project.toml("pyproject.toml")
+        governed_by = json.dumps(
+            [data["tool"].get("black"), data["project"]["requires-python"]]
+        )
+        for path, content in python_files(project).items():
+            owners[Content(path, content), governed_by].append(name)
+
+    def judge(items):
+        findings = {}
+        for setting in {setting for _, setting in items}:
+            found = [content for content, its in items if its == setting]
+            example = every_project[owners[found[0], setting][0]]
+            folder = tmp_path / str(len(findings))
+            for number, content in enumerate(found):
+                (folder / str(number)).mkdir(parents=True)
+                (folder / str(number) / Path(content.path).name).write_text(
+                    content.text
+                )
+            (folder / "pyproject.toml").write_text(example.read("pyproject.toml"))
+            report = find(TOOLS / "black", "--check", folder)
+            assert not report or "would reformat" in report, report
+            for number, content in enumerate(found):
+                place = str(folder / str(number) / Path(content.path).name)
+                bad = f"would reformat {place}\n" in report
+                findings[content, setting] = ["would be reformatted"] * bad
+        return findings
+
+    refuse(
+        *("black", owners),
+        lambda item: [item[0].path, item[0].hash, item[1], CODE, tools_of("black")],
+        judge,
+    )
 
 
-@in_every_combination
-def test_no_tag_is_left(rendered, answers):
-    project = rendered(**answers)
-    for name in project.files():
+def test_python_compiles(every_project):
+    def compiles(path, text):
+        try:
+            ast.parse(text, path)
+        except SyntaxError as error:
+            yield str(error)
+
+    refuse_contents(compiles, every_project, ".py")
+
+
+def test_configuration_parses(every_project):
+    def parses(path, text):
+        try:
+            if path.endswith(".toml"):
+                tomllib.loads(text)
+            else:
+                list(yaml.load_all(text, YAML_LOADER))
+        except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+            yield str(error)
+
+    refuse_contents(parses, every_project, ".toml", ".yml", ".yaml")
+
+
+def test_makefiles_parse(every_project):
+    owners = contents(every_project, "Makefile")
+
+    def judge(items):
+        return {it: dry_run(every_project[owners[it][0]].path) for it in items}
+
+    refuse(
+        *("make", owners),
+        lambda content: [content.hash, CODE, tools_of("make")],
+        judge,
+    )
+
+
+def dry_run(folder):
+    """Return what make prints if it cannot tell what `make ci` would run."""
+    found = find("make", "--directory", folder, "--dry-run", "ci")
+    return [found] if found else []
+
+
+def test_no_tag_is_left(every_project):
+    def has_no_tag(path, text):
         # Two providers, and Docker, have double braces of their own.
-        text = re.sub(OWN_BRACES, "", project.read(name))
-        assert not re.search(r"\{\{|\{%|\{#", text), name
+        for found in re.findall(r"\{\{|\{%|\{#", OWN_BRACES.sub("", text)):
+            yield f"{found} is left"
+
+    refuse_contents(has_no_tag, every_project)
 
 
-@in_every_combination
-def test_blank_lines_are_where_they_belong(rendered, answers):
-    project = rendered(**answers)
-    for name in project.files():
-        text = project.read(name)
-        most = 2 if name.endswith(".py") else 1
-        assert not re.search(r"[ \t]+$", text, re.MULTILINE), f"{name}: trailing space"
-        assert "\n" * (most + 2) not in text, f"{name}: too many blank lines"
-        assert not text.startswith("\n"), f"{name}: begins with a blank line"
-        assert text == "" or re.search(r"[^\n]\n\Z", text), f"{name}: ends badly"
+def test_blank_lines_are_where_they_belong(every_project):
+    def has_good_lines(path, text):
+        most = 2 if path.endswith(".py") else 1
+        if re.search(r"[ \t]+$", text, re.MULTILINE):
+            yield "trailing space"
+        if "\n" * (most + 2) in text:
+            yield "too many blank lines"
+        if text.startswith("\n"):
+            yield "begins with a blank line"
+        if text and not re.search(r"[^\n]\n\Z", text):
+            yield "does not end with one newline"
+
+    refuse_contents(has_good_lines, every_project)
 
 
-@in_every_combination
-def test_nothing_is_suppressed(rendered, answers):
-    project = rendered(**answers)
-    for name in project.files():
-        text = project.read(name)
-        found = re.search(
-            r"noqa|type: ignore|fmt: (off|skip)|zizmor: ignore|shellcheck disable", text
-        )
-        assert not found, f"{name}: {found.group()}"
-        assert "per-file-ignores" not in text, name
+def test_nothing_is_suppressed(every_project):
+    def suppresses_nothing(path, text):
+        for found in SUPPRESSIONS.finditer(text):
+            yield f"suppresses findings: {found.group()}"
+
+    refuse_contents(suppresses_nothing, every_project)
 
 
-@in_every_combination
-def test_the_answers_are_recorded(rendered, answers):
-    recorded = rendered(**answers).yaml(".copier-answers.yml")
-    for name, value in answers.items():
-        assert recorded[name] == (
-            json.dumps(value) if value in (True, False) else value
-        )
+def test_answers_are_recorded(every_project):
+    wrong = {}
+    for name, answers in EVERY_COMBINATION.items():
+        recorded = every_project[name].yaml(".copier-answers.yml")
+        for question, value in answers.items():
+            expected = json.dumps(value) if value in (True, False) else value
+            if recorded[question] != expected:
+                wrong.setdefault(name, []).append(f"{question} is not {expected}")
+    fail_for(wrong, {name: [name] for name in wrong})
 
 
-def test_the_audit_leaves_out_what_somebody_has_accepted(render):
+def test_audit_skips_accepted_vulnerabilities(render):
     project = render()
     assert "--ignore-vuln" not in project.make("audit", "--dry-run").stdout
 

@@ -49,7 +49,7 @@ FULL = REDIS_STATES["redis-celery-channels"]
 
 
 def is_offered(answers):
-    """Say whether the answers go together: some targets want an image."""
+    """Say whether the answers go together: some targets need an image."""
     wants_image = answers.get("deploy_target") in NEED_DOCKER
     return answers.get("use_docker", False) or not wants_image
 
@@ -62,8 +62,8 @@ def label(question, value):
 def combinations(*questions):
     """Return every combination of the named questions' choices, as answers by test id.
 
-    "redis" stands for the three questions about Redis. What the questions do not offer
-    together, is left out.
+    "redis" stands for the three questions about Redis. Answers that the questions do not
+    offer together are left out.
     """
     axes = [
         (
@@ -85,13 +85,7 @@ def combinations(*questions):
     return {name: answers for name, answers in points.items() if is_offered(answers)}
 
 
-# The versions cross each provider and each use of Redis; where it runs, crosses those.
 VERSIONS = ("django_version", "python_version")
-EVERY_COMBINATION = combinations("ci_provider", "redis", *VERSIONS)
-for name, answers in combinations(
-    "ci_provider", "redis", "use_docker", "deploy_target"
-).items():
-    if answers["use_docker"] or answers["deploy_target"] != "none":
-        EVERY_COMBINATION[name] = answers | {
-            version: QUESTIONS[version]["default"] for version in VERSIONS
-        }
+EVERY_COMBINATION = combinations(
+    "ci_provider", "redis", "use_docker", "deploy_target", *VERSIONS
+)

@@ -16,6 +16,8 @@ from tests.support.environments import link_environment
 # What a shell at work has; everything else would leak from this test run into the project.
 KEPT = {"HOME", "LANG", "PATH", "TERM", "TMPDIR", "USER"}
 KEPT_PREFIXES = ("PIP_", "SSL_", "UV_")
+# It keeps GitHub's key `on` a string, and is written in C where the machine has libyaml.
+YAML_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 SHORT_TEST = "def test_truth():\n    assert True\n"
 
 
@@ -52,12 +54,11 @@ class Project:
         return tomllib.loads(self.read(name))
 
     def yaml(self, name):
-        # BaseLoader keeps GitHub's key `on` a string.
-        return yaml.load(self.read(name), yaml.BaseLoader)
+        return yaml.load(self.read(name), YAML_LOADER)
 
     def documents(self, name):
         """Return every document of a YAML file: Kubernetes' files have several."""
-        return list(yaml.load_all(self.read(name), yaml.BaseLoader))
+        return list(yaml.load_all(self.read(name), YAML_LOADER))
 
     def copy_to(self, folder):
         """Return a copy of the project in a new folder, for a test to change."""

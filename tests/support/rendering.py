@@ -1,9 +1,37 @@
-"""Render projects for the tests, strictly."""
+"""Render projects for the tests: each set of answers once, and kept between test runs."""
 
+import contextlib
+import functools
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+import copier
 import jinja2
+from copier import _main as copier_main
 
-from tests.support.options import QUESTIONS
+from tests.support.cache import CACHE, FRESH, RUN, Cache, today
+from tests.support.options import QUESTIONS, TEMPLATE
 from tests.support.project import Project
+from tests.support.verdicts import code_of, tools_of
+
+# What Copier reads of the template
+SOURCES = ("copier.yml", "extensions", "template")
+# The answers that a project has without stating them
+DEFAULTS = {
+    name: question["default"]
+    for name, question in QUESTIONS.items()
+    if "{" not in str(question["default"])
+}
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS trees (key TEXT PRIMARY KEY, tree TEXT, run TEXT, day INTEGER);
+CREATE TABLE IF NOT EXISTS contents (hash TEXT PRIMARY KEY, content BLOB);
+"""
+KEPT_DAYS = 7
 
 compile_template, compiled = jinja2.Environment.compile, {}
 
@@ -19,15 +47,40 @@ def compile_once(environment, *source, **options):
 
 jinja2.Environment.compile = compile_once
 
+# Copier reads the template once for all projects, and not for each.
+template_once = functools.cache(copier_main.Template)
+# Copier renders the name of the answers file twice for each path. It never changes.
+name_once = functools.cached_property(copier_main.Worker.answers_relpath.fget)
+name_once.__set_name__(copier_main.Worker, "answers_relpath")
+
+
+@contextlib.contextmanager
+def quick_copier():
+    """Let Copier leave out what it repeats, for a template that does not change."""
+    worker = mock.patch.multiple(
+        copier_main.Worker,
+        answers_relpath=name_once,
+        # Two calls of git for each file, which do nothing outside of a repository
+        _sync_git_index_executable_bit=lambda *_: None,
+    )
+    with worker, mock.patch.object(copier_main, "Template", template_once):
+        yield
+
 
 def copy_with(copie, template, answers):
     """Render a project. pytest-copie hides errors and takes any answer: this does not."""
-    unknown = answers.keys() - QUESTIONS.keys()
-    assert not unknown, f"not questions of copier.yml: {sorted(unknown)}"
-    result = copie.copy(extra_answers=answers, template_dir=template)
+    check(answers)
+    with quick_copier():
+        result = copie.copy(extra_answers=answers, template_dir=template)
     if result.exception:
         raise result.exception
     return Project(result.project_dir)
+
+
+def check(answers):
+    """Fail for an answer to no question: Copier would ignore it."""
+    unknown = answers.keys() - QUESTIONS.keys()
+    assert not unknown, f"not questions of copier.yml: {sorted(unknown)}"
 
 
 def renderer(copie, template):
@@ -42,3 +95,205 @@ def renderer(copie, template):
     for project in projects:
         if (project / ".services").exists():
             project.run(".venv/bin/python", "scripts/services.py", "stop")
+
+
+def digest(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def files_of(folder):
+    """Return each file in a folder by its path in there, in order."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path for path in paths}
+
+
+@functools.cache
+def sources():
+    """Return each file of the template that Copier reads, by its relative path."""
+    found = {}
+    for source in SOURCES:
+        path = TEMPLATE / source
+        found |= (
+            {f"{source}/{name}": file for name, file in files_of(path).items()}
+            if path.is_dir()
+            else {source: path}
+        )
+    ignored = ("__pycache__", ".DS_Store")
+    return {
+        name: path
+        for name, path in found.items()
+        if not any(part in ignored for part in path.parts)
+    }
+
+
+class Renders(Cache):
+    """Rendered projects: each is a tree of paths, and each content is kept once."""
+
+    def __init__(self, folder, run=RUN, fresh=FRESH):
+        super().__init__(folder, "renders", SCHEMA, run, fresh)
+        self.trees, self.texts = {}, {}
+
+    @functools.cached_property
+    def state(self):
+        """Return a hash of everything but the answers that a project depends on."""
+        parts = [
+            *([name, digest(path.read_bytes())] for name, path in sources().items()),
+            *(oct(path.stat().st_mode) for path in sources().values()),
+            tools_of("copier", "jinja2", "jinja2-ansible-filters"),
+            code_of(sys.modules[__name__]),
+        ]
+        return digest(json.dumps(parts).encode())
+
+    def key(self, answers):
+        """Return the key of a project: a stated default is no other answer."""
+        parts = [self.state, DEFAULTS | answers]
+        return digest(json.dumps(parts, sort_keys=True).encode())
+
+    @functools.cached_property
+    def template(self):
+        """Return a copy of what Copier reads of the template.
+
+        Its path is in each project, so it is the same in all runs.
+        """
+        place = self.folder / "templates" / self.state[:16]
+        with self.locked("template"):
+            if not place.exists():
+                draft = place.with_suffix(".draft")
+                shutil.rmtree(place.parent, ignore_errors=True)
+                for name, path in sources().items():
+                    (draft / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(path, draft / name)
+                draft.rename(place)
+        return place
+
+    def load(self, keys):
+        """Read the kept trees of projects into memory."""
+        with self.database() as database:
+            rows = database.execute(
+                "SELECT key, tree, run, day FROM trees"
+                " WHERE key IN (SELECT value FROM json_each(?))",
+                [json.dumps(sorted(keys - self.trees.keys()))],
+            ).fetchall()
+            found = [row for row in rows if self.counts(row[2])]
+            self.trees |= {key: json.loads(tree) for key, tree, _, _ in found}
+            if old := [key for key, _, _, day in found if day != today()]:
+                database.executemany(
+                    "UPDATE trees SET day = ? WHERE key = ?",
+                    [(today(), key) for key in old],
+                )
+
+    def tree(self, answers):
+        """Return the hash and the mode of each file of a project; render it if need be."""
+        self.render([answers])
+        return self.trees[self.key(answers)]
+
+    def render(self, several):
+        """Render those of several sets of answers that no worker has rendered."""
+        keys = {self.key(answers): answers for answers in several}
+        if missing := keys.keys() - self.trees.keys():
+            self.load(missing)
+            missing -= self.trees.keys()
+        # First those that no other worker renders just now; then wait for the others.
+        for wait in (False, True):
+            for key in [key for key in keys if key in missing - self.trees.keys()]:
+                with self.locked(key, wait) as held:
+                    if held:
+                        self.load({key})
+                        if key not in self.trees:
+                            self.keep(key, keys[key])
+
+    def keep(self, key, answers):
+        """Render a project, and keep it."""
+        check(answers)
+        with tempfile.TemporaryDirectory() as folder, quick_copier():
+            source = str(self.template)
+            copier.run_copy(source, folder, answers, defaults=True, quiet=True)
+            files = files_of(Path(folder))
+            contents = {name: path.read_bytes() for name, path in files.items()}
+            tree = {
+                name: [digest(contents[name]), path.stat().st_mode & 0o777]
+                for name, path in files.items()
+            }
+        with self.database() as database:
+            database.executemany(
+                "INSERT OR IGNORE INTO contents VALUES (?, ?)",
+                [(tree[name][0], content) for name, content in contents.items()],
+            )
+            database.execute(
+                "INSERT OR REPLACE INTO trees VALUES (?, ?, ?, ?)",
+                [key, json.dumps(tree), self.run, today()],
+            )
+        self.trees[key] = tree
+
+    def content(self, name):
+        """Return the bytes with this hash."""
+        if name not in self.texts:
+            with self.database() as database:
+                row = database.execute(
+                    "SELECT content FROM contents WHERE hash = ?", [name]
+                ).fetchone()
+            self.texts[name] = row[0]
+        return self.texts[name]
+
+    def prune(self):
+        """Remove the projects that no run has used for a week."""
+        with self.database() as database:
+            database.execute("DELETE FROM trees WHERE day < ?", [today() - KEPT_DAYS])
+            database.execute(
+                "DELETE FROM contents WHERE hash NOT IN"
+                " (SELECT json_extract(value, '$[0]') FROM trees, json_each(tree))"
+            )
+
+
+class Rendered(Project):
+    """A rendered project for reading only. Its folder is there once a test needs it."""
+
+    def __init__(self, renders, answers, place):
+        self.renders, self.place = renders, place
+        self.tree = renders.tree(answers)
+
+    @functools.cached_property
+    def path(self):
+        """Return the folder of the project, which is for reading only."""
+        with self.renders.locked(str(self.place)):
+            if not self.place.exists():
+                draft = self.place.with_suffix(".draft")
+                shutil.rmtree(draft, ignore_errors=True)
+                self.write_to(draft)
+                for path in (draft, *draft.rglob("*")):
+                    path.chmod(path.stat().st_mode & 0o555)
+                draft.rename(self.place)
+        return self.place
+
+    def write_to(self, folder):
+        for name, (content, mode) in self.tree.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.renders.content(content))
+            path.chmod(mode)
+
+    def read(self, name):
+        if name not in self.tree:
+            raise FileNotFoundError(name)
+        return self.renders.content(self.tree[name][0]).decode()
+
+    def files(self):
+        return set(self.tree)
+
+    def copy_to(self, folder):
+        self.write_to(folder)
+        return Project(folder)
+
+    def changes(self):
+        """Return the files in the folder that are not as they were rendered."""
+        if "path" not in vars(self):
+            return set()
+        found = {
+            name: digest(path.read_bytes())
+            for name, path in files_of(self.path).items()
+        }
+        rendered = {name: content for name, (content, _) in self.tree.items()}
+        return {name for name, _ in found.items() ^ rendered.items()}
+
+
+renders = Renders(CACHE)

@@ -7,36 +7,29 @@ versions of the tools, and the source of the checking code. Only passes are kept
 
 import ast
 import contextlib
-import fcntl
 import functools
 import hashlib
 import importlib.metadata
 import json
-import os
-import sqlite3
 import subprocess
 import sys
-import time
-import uuid
 from pathlib import Path
 
+from tests.support.cache import CACHE, FRESH, RUN, Cache, today
 from tests.support.options import TEMPLATE
 
-CACHE = TEMPLATE / ".cache"
-# pytest-xdist gives all workers of a run one id.
-RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
-FRESH = os.environ.get("FRESH", "") not in ("", "0")
-DAY = 24 * 60 * 60
+SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS verdicts (key TEXT PRIMARY KEY, run TEXT, day INTEGER)"
+)
 KEPT_DAYS = 30
 
 
-class Verdicts:
-    """The kept verdicts of a folder, for one test run with any number of workers."""
+class Verdicts(Cache):
+    """The kept verdicts of a folder."""
 
     def __init__(self, folder, run=RUN, fresh=FRESH):
-        self.folder, self.run, self.fresh = folder, run, fresh
+        super().__init__(folder, "verdicts", SCHEMA, run, fresh)
         self.earlier = self.judged = 0
-        self.locks = None
 
     def once(self, kind, parts, judge):
         """Judge something unless it has passed; return the findings, none for a pass.
@@ -75,17 +68,17 @@ class Verdicts:
     def passed(self, keys):
         """Return those of the keys whose verdict is a pass that counts in this run."""
         keys = set(keys)
-        with self.table() as table:
+        with self.database() as database:
             # JSON, because SQLite limits the number of parameters of a statement.
-            rows = table.execute(
+            rows = database.execute(
                 "SELECT key, run, day FROM verdicts"
                 " WHERE key IN (SELECT value FROM json_each(?))",
                 [json.dumps(sorted(keys))],
             ).fetchall()
-            found = {key for key, run, _ in rows if run == self.run or not self.fresh}
+            found = {key for key, run, _ in rows if self.counts(run)}
             old = [key for key, _, day in rows if key in found and day != today()]
             if old:
-                table.executemany(
+                database.executemany(
                     "UPDATE verdicts SET day = ? WHERE key = ?",
                     [(today(), key) for key in old],
                 )
@@ -94,57 +87,25 @@ class Verdicts:
 
     def forget(self, keys):
         """Remove verdicts: what is judged again may fail this time."""
-        with self.table() as table:
-            table.executemany(
+        with self.database() as database:
+            database.executemany(
                 "DELETE FROM verdicts WHERE key = ?", [[key] for key in keys]
             )
 
     def keep(self, keys):
         """Record passes, and remove those that no run has used for a month."""
-        with self.table() as table:
-            table.executemany(
+        with self.database() as database:
+            database.executemany(
                 "INSERT INTO verdicts VALUES (?, ?, ?)",
                 [(key, self.run, today()) for key in keys],
             )
-            table.execute("DELETE FROM verdicts WHERE day < ?", [today() - KEPT_DAYS])
-
-    @contextlib.contextmanager
-    def table(self):
-        """Yield a connection to the kept verdicts, and commit what is done with it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "verdicts.sqlite"
-        with contextlib.closing(sqlite3.connect(path, timeout=60)) as table, table:
-            # After a crash of the machine the verdicts are judged again.
-            table.execute("PRAGMA synchronous = OFF")
-            table.execute(
-                "CREATE TABLE IF NOT EXISTS verdicts"
-                " (key TEXT PRIMARY KEY, run TEXT, day INTEGER)"
+            database.execute(
+                "DELETE FROM verdicts WHERE day < ?", [today() - KEPT_DAYS]
             )
-            yield table
-
-    @contextlib.contextmanager
-    def locked(self, name):
-        """Hold the lock of a name: no two processes have it at a time.
-
-        It is a lock on one byte of a file, so that no lock leaves a file behind.
-        """
-        if self.locks is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.locks = (self.folder / "locks").open("w")
-        byte = int(hashlib.sha256(name.encode()).hexdigest()[:15], 16)
-        fcntl.lockf(self.locks, fcntl.LOCK_EX, 1, byte)
-        try:
-            yield
-        finally:
-            fcntl.lockf(self.locks, fcntl.LOCK_UN, 1, byte)
 
     def summary(self):
         """Return how many verdicts are from earlier runs, and how many from this one."""
         return {"earlier": self.earlier, "judged": self.judged}
-
-
-def today():
-    return int(time.time()) // DAY
 
 
 def key_of(kind, parts):
