@@ -13,6 +13,7 @@ WORKFLOW_PARSER = [
     "cronstrue@2.61.0",
     "yaml@2.9.1",
 ]
+SCRIPT = Path(__file__).with_name("workflow_parser.mjs")
 
 
 def actionlint(*paths):
@@ -44,8 +45,7 @@ def zizmor(*paths):
 
 def workflow_parser(*paths):
     """Find what GitHub's own parser refuses, in expressions and in the graph of jobs, too."""
-    script = Path(__file__).with_name("workflow_parser.mjs")
-    return lines(run(NODE, script, node_modules(*WORKFLOW_PARSER), *paths))
+    return lines(run(NODE, SCRIPT, node_modules(*WORKFLOW_PARSER), *paths))
 
 
 def github_schema(*paths):

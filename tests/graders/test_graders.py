@@ -1,6 +1,7 @@
 """The graders agree that every generated pipeline is clean, and each of them finds defects."""
 
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
 
 import pytest
 
@@ -10,12 +11,15 @@ from tests.graders.circleci import (
     circleci_schema,
     circleci_shellcheck,
 )
+from tests.graders.contents import refuse_graded
 from tests.graders.github import actionlint, github_schema, workflow_parser, zizmor
 from tests.graders.gitlab import gitlab_ci_local, gitlab_schema, gitlab_shellcheck
 from tests.support import node
-from tests.support.options import EVERY_COMBINATION, choices, combinations
+from tests.support.contents import contents
+from tests.support.options import combinations
+from tests.support.rendering import renders
 
-ANSWERS = EVERY_COMBINATION | {
+ENFORCING = {
     f"{name}-enforce": answers | {"dependency_audit": "enforce"}
     for name, answers in combinations(
         "ci_provider", "redis", "use_docker", "deploy_target"
@@ -130,21 +134,23 @@ of_every_provider = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.parametrize("provider", choices("ci_provider"))
-def test_no_grader_finds_a_defect_in_any_pipeline(rendered, tmp_path, provider):
-    # Few texts differ: each is graded once, in the name of all combinations that have it.
-    names = {}
-    for name, answers in ANSWERS.items():
-        if answers["ci_provider"] == provider:
-            project = rendered(**answers)
-            for file in project.path.glob(PIPELINE_FILES[provider]):
-                names.setdefault(file.read_text(), []).append(f"{name}: {file.name}")
-    assert names
-    files = {tmp_path / f"{number}.yml": text for number, text in enumerate(names)}
-    for file, text in files.items():
-        file.write_text(text)
-    findings = [finding for grader in GRADERS[provider] for finding in grader(*files)]
-    assert not findings, {file.name: names[text] for file, text in files.items()}
+@pytest.fixture(scope="module")
+def every_pipeline(every_project, rendered):
+    """Return the project of each combination, and with an audit that can fail."""
+    renders.render(ENFORCING.values())
+    enforcing = {name: rendered(**answers) for name, answers in ENFORCING.items()}
+    return every_project | enforcing
+
+
+@of_every_provider
+def test_no_grader_finds_a_defect_in_any_pipeline(
+    every_pipeline, tmp_path, provider, grader
+):
+    owners = contents(every_pipeline)
+    pattern = PIPELINE_FILES[provider]
+    found = {it: names for it, names in owners.items() if fnmatch(it.path, pattern)}
+    assert found
+    refuse_graded(grader, found, tmp_path)
 
 
 @of_every_provider
