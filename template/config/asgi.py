@@ -1,4 +1,4 @@
-"""The ASGI application. It means production unless DJANGO_SETTINGS_MODULE says otherwise."""
+"""The ASGI application. DJANGO_SETTINGS_MODULE defaults to production."""
 
 import os
 
@@ -8,7 +8,7 @@ from django.utils.module_loading import import_string
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
-# First: consumers import models, which exist only once this has loaded the apps.
+# First, because consumers import models, which need the apps that this loads.
 http = get_asgi_application()
 
 application = ProtocolTypeRouter(

@@ -1,4 +1,4 @@
-"""The Celery application. It means production unless DJANGO_SETTINGS_MODULE says otherwise."""
+"""The Celery application. DJANGO_SETTINGS_MODULE defaults to production."""
 
 import os
 

@@ -1,11 +1,11 @@
-"""Everything that the project's processes say in production, as JSON on standard output."""
+"""The logs of all processes in production, as JSON on standard output."""
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 
 class AccessFormatter(JsonFormatter):
-    """Write a line for each answer; no query, which may hold what must stay secret."""
+    """Write a line for each response, without the query, which may contain secrets."""
 
     def add_fields(self, log_data, record, message_dict):
         super().add_fields(log_data, record, message_dict)
@@ -25,7 +25,7 @@ LOGGING = {
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",
             "fmt": FIELDS,
-            # Django gives the request along, with its query.
+            # Django passes the request, with its query.
             "reserved_attrs": [*RESERVED_ATTRS, "request"],
         },
         "access": {"()": "config.logs.AccessFormatter", "fmt": "%(asctime)s %(name)s"},

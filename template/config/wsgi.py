@@ -1,4 +1,4 @@
-"""The WSGI application. It means production unless DJANGO_SETTINGS_MODULE says otherwise."""
+"""The WSGI application. DJANGO_SETTINGS_MODULE defaults to production."""
 
 import os
 

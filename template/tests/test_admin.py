@@ -15,7 +15,7 @@ def test_page_opens(admin_client, model, page):
     assert admin_client.get(url).status_code == 200
 
 
-def test_the_list_of_users_costs_the_same_for_many_as_for_one(
+def test_user_list_needs_few_queries_for_many_users(
     admin_client, django_assert_max_num_queries
 ):
     User.objects.bulk_create(User(username=f"user-{n}") for n in range(50))

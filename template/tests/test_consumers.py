@@ -6,7 +6,7 @@ from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
 from channels.layers import get_channel_layer
 
-from apps.health.checks import run_checks
+from apps.health.runner import run_checks
 from apps.users.consumers import notify
 from config.asgi import application
 from config.settings import base
@@ -43,13 +43,13 @@ async def receive_notification(cookie, user):
     return json.loads(message["text"])
 
 
-def test_a_signed_in_user_is_notified(admin_client, admin_user):
+def test_signed_in_user_is_notified(admin_client, admin_user):
     message = receive_notification(admin_client.cookies.output(header=""), admin_user)
 
     assert message == {"text": "Hello"}
 
 
-def test_a_notification_crosses_redis(admin_client, admin_user, settings):
+def test_notification_crosses_redis(admin_client, admin_user, settings):
     settings.CHANNEL_LAYERS = base.CHANNEL_LAYERS
 
     message = receive_notification(admin_client.cookies.output(header=""), admin_user)
@@ -57,20 +57,20 @@ def test_a_notification_crosses_redis(admin_client, admin_user, settings):
     assert message == {"text": "Hello"}
 
 
-def test_an_idle_socket_stays_open(settings):
+def test_idle_socket_stays_open(settings):
     settings.CHANNEL_LAYERS = base.CHANNEL_LAYERS
     (host,) = base.CHANNEL_LAYERS["default"]["CONFIG"]["hosts"]
 
     assert host["socket_timeout"] > get_channel_layer().brpop_timeout
 
 
-def test_an_open_socket_does_not_fail_the_probe(admin_client, settings):
+def test_open_socket_does_not_fail_the_probe(admin_client, settings):
     settings.CHANNEL_LAYERS = base.CHANNEL_LAYERS
 
     @async_to_sync
     async def probe():
         socket, _ = await connect(admin_client.cookies.output(header=""))
-        await asyncio.sleep(0.2)  # Now the consumer waits for messages.
+        await asyncio.sleep(0.2)  # After this, the consumer waits for messages.
         results = await asyncio.to_thread(run_checks)
         await socket.send_input({"type": "websocket.disconnect", "code": 1000})
         await socket.wait(timeout=10)
@@ -79,7 +79,7 @@ def test_an_open_socket_does_not_fail_the_probe(admin_client, settings):
     assert probe()["channel_layer"] == "ok"
 
 
-def test_a_stranger_is_refused():
+def test_anonymous_visitor_is_refused():
     _, answer = async_to_sync(connect)()
 
     assert answer["type"] == "websocket.close"

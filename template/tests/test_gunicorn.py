@@ -11,7 +11,7 @@ def test_gunicorn_finds_the_application():
     assert import_module(gunicorn.wsgi_app).application
 
 
-def test_an_error_is_logged_without_its_query(client, caplog):
+def test_error_is_logged_without_its_query(client, caplog):
     client.get("/nowhere?token=1")
 
     (record,) = caplog.records
@@ -22,7 +22,7 @@ def test_an_error_is_logged_without_its_query(client, caplog):
     assert "token" not in line
 
 
-def test_each_answer_is_a_line_of_json_without_its_query():
+def test_access_log_is_json_without_the_query():
     atoms = {"m": "GET", "U": "/reset", "q": "token=1", "s": "200", "M": 12}
     record = logging.makeLogRecord({"name": "gunicorn.access", "args": atoms})
 

@@ -15,7 +15,7 @@ def migrate():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_second_runner_waits_for_the_first(capsys):
+def test_second_migrate_waits_for_the_first(capsys):
     with connection.cursor() as cursor, ThreadPoolExecutor() as pool:
         cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         second = pool.submit(migrate)
@@ -26,4 +26,4 @@ def test_a_second_runner_waits_for_the_first(capsys):
             cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
         second.result(10)
 
-    assert "waiting for it" in capsys.readouterr().err
+    assert "Waiting for another migrate" in capsys.readouterr().err

@@ -18,18 +18,18 @@ def https(production, static_root):
     return Client(headers={"host": "example.com", "x-forwarded-proto": "https"})
 
 
-def test_plain_http_is_sent_to_https(https):
+def test_http_redirects_to_https(https):
     response = https.get("/admin/", headers={"x-forwarded-proto": "http"})
 
     assert response.status_code == 301
     assert response["Location"] == "https://example.com/admin/"
 
 
-def test_a_foreign_host_is_refused(https):
+def test_foreign_host_is_refused(https):
     assert https.get("/admin/", headers={"host": "evil.example"}).status_code == 400
 
 
-def test_answers_carry_the_security_headers(https):
+def test_responses_have_security_headers(https):
     response = https.get("/admin/login/")
 
     assert response["Strict-Transport-Security"].startswith("max-age=")
@@ -41,13 +41,13 @@ def test_answers_carry_the_security_headers(https):
     assert "unsafe" not in response["Content-Security-Policy"]
 
 
-def test_cookies_travel_only_over_https(https):
+def test_cookies_are_secure(https):
     cookie = https.get("/admin/login/").cookies["csrftoken"]
 
     assert cookie["secure"]
 
 
-def test_static_files_have_hashed_names_and_are_cached_for_ever(https):
+def test_static_files_are_hashed_and_cached_forever(https):
     page = https.get("/admin/login/").content.decode()
     path = page.partition('href="/static/admin/css/base.')[2].partition('"')[0]
 

@@ -6,7 +6,7 @@ from celery.contrib.testing.worker import start_worker
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from apps.health.checks import check_broker
+from apps.health.checks.broker import check_broker
 from apps.users.tasks import delete_expired_sessions
 from config.celery import app
 
@@ -21,12 +21,12 @@ def sessions(db):
         )
 
 
-def test_only_expired_sessions_go(sessions):
+def test_task_deletes_only_expired_sessions(sessions):
     assert delete_expired_sessions.delay().get() == 2
     assert Session.objects.count() == 1
 
 
-def test_running_twice_changes_nothing_more(sessions):
+def test_task_is_idempotent(sessions):
     delete_expired_sessions()
 
     assert delete_expired_sessions() == 0
@@ -34,10 +34,8 @@ def test_running_twice_changes_nothing_more(sessions):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_takes_the_task_from_the_broker(
-    transactional_db, sessions, monkeypatch
-):
-    check_broker()  # fails at once, where a worker would try for ever
+def test_worker_gets_the_task_from_the_broker(transactional_db, sessions, monkeypatch):
+    check_broker()  # fails immediately, where a worker would retry forever
     queue = f"test-{uuid.uuid4()}"
     monkeypatch.setitem(app.conf, "task_always_eager", False)
     with start_worker(app, perform_ping_check=False, queues=[queue]):

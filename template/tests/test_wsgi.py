@@ -3,7 +3,7 @@ from wsgiref.util import setup_testing_defaults
 from config.wsgi import application
 
 
-def test_the_application_answers():
+def test_application_answers():
     environ = {"PATH_INFO": "/healthz"}
     setup_testing_defaults(environ)
     statuses = []

@@ -67,7 +67,9 @@ IMPORT_MODELS = "from django.db import models\nfrom django.contrib"
 
 def never_ready(project):
     """Make a release that starts and is never ready."""
-    project.edit("apps/health/checks.py", '"SELECT 1"', '"SELECT 1 FROM nowhere"')
+    project.edit(
+        "apps/health/checks/database.py", '"SELECT 1"', '"SELECT 1 FROM nowhere"'
+    )
 
 
 def never_starts(project):

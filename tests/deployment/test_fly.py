@@ -131,7 +131,7 @@ def test_health_check_uses_the_port_of_the_server(rendered, answers, environment
     assert service["internal_port"] == setting(project, "bind")
     assert check["path"] == "/readyz"
     # The checks behind /readyz take this long at most.
-    assert "\nTIMEOUT = 3 " in project.read("apps/health/checks.py")
+    assert "\nTIMEOUT = 3 " in project.read("apps/health/runner.py")
     assert 3 < seconds(check["timeout"]) < seconds(check["interval"])
 
 

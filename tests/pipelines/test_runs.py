@@ -232,7 +232,7 @@ def test_broken_project_fails_in_one_job(project, run, provider, damage, outcome
 )
 def test_missing_service_fails_the_job_test(project, run, provider, service, name):
     broken = project(ci_provider=provider, **FULL)
-    broken.edit("scripts/services.py", "PATIENCE = 60", "PATIENCE = 1")
+    broken.edit("scripts/state.py", "PATIENCE = 60", "PATIENCE = 1")
     done = run(provider, broken, without=(service,), jobs=["test"])
 
     assert (done.results["lint"], done.results["test"]) == ("success", "failure")

@@ -27,13 +27,22 @@ ALWAYS = {
     for path in (TEMPLATE / "template").rglob("*")
     if path.is_file() and "__pycache__" not in path.parts
 } - {"{{ _copier_conf.answers_file }}"} | {".copier-answers.yml"}
-REDIS = {"tests/test_cache.py"}
+REDIS = {
+    "apps/health/checks/cache.py",
+    "scripts/servers/valkey/__init__.py",
+    "scripts/servers/valkey/embedded.py",
+    "scripts/servers/valkey/probe.py",
+    "scripts/servers/valkey/variables.toml",
+    "tests/test_cache.py",
+}
 CELERY = {
+    "apps/health/checks/broker.py",
     "apps/users/tasks.py",
     "config/celery.py",
     "tests/test_tasks.py",
 }
 CHANNELS = {
+    "apps/health/checks/channel_layer.py",
     "apps/users/consumers.py",
     "config/asgi.py",
     "config/routing.py",

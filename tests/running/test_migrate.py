@@ -62,7 +62,7 @@ def test_two_runners_at_once(project):
 
     assert [runner.returncode for runner in runners] == [0, 0], outputs
     applied = ["Applying users.0002_slow... OK" in output for output in outputs]
-    waited = ["waiting for it" in output for output in outputs]
+    waited = ["Waiting for another migrate" in output for output in outputs]
     assert sorted(applied) == [False, True]
     assert applied == [not it for it in waited]
     assert "[X] 0003_concurrent" in shown.stdout

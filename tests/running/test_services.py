@@ -220,7 +220,7 @@ def test_a_command_that_runs_alone_waits_for_the_other(plain):
     with background(plain, *SERVICES, "run-alone", "sleep", "60") as first:
         wait_until(lambda: (plain / ".services/turn.lock").exists(), 20)
         with background(plain, *SERVICES, "run-alone", "echo", "its turn") as second:
-            assert "waiting for it" in second.stdout.readline()
+            assert "Waiting for another make" in second.stdout.readline()
             assert second.poll() is None
             kill_group(first)
             assert second.stdout.readline() == "its turn\n"

@@ -1,15 +1,15 @@
 from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 
-from apps.health.checks import run_checks
+from apps.health.runner import run_checks
 
 
 class HealthMiddleware:
     """Answer the platform's probes before host, TLS and session handling.
 
-    /healthz says that the process serves requests; it checks nothing, so that an
-    outage of the database restarts no web process. /readyz says whether the process
-    should get traffic, and which release it is.
+    /healthz reports that the process serves requests; it checks nothing, so an outage of
+    the database restarts no web process. /readyz reports whether the process should get
+    traffic, and which release it is.
     """
 
     def __init__(self, get_response):

@@ -2,11 +2,11 @@ import json
 
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.health.checks import run_checks
+from apps.health.runner import run_checks
 
 
 class Command(BaseCommand):
-    help = "Ask everything that /readyz asks; exit 1 if anything fails."
+    help = "Run the checks of /readyz; exit 1 if any fails."
 
     def add_arguments(self, parser):
         parser.add_argument("--json", action="store_true", help="print JSON")

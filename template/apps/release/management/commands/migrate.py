@@ -3,23 +3,23 @@ import time
 from django.core.management.commands import migrate
 from django.db import connections
 
-LOCK = 1749273910  # any number, if it is the same for every runner
-PAUSE = 1  # seconds between two tries
+LOCK = 1749273910  # any number that is the same for every runner
+PAUSE = 1  # seconds between two attempts
 
 
 class Command(migrate.Command):
-    """Migrate, one runner at a time: Django takes no lock of its own.
+    """Migrate under an advisory lock, because Django takes none.
 
-    The lock belongs to the session, so the server frees it when a runner dies. Through
-    a pooler that shares sessions, such as PgBouncer's transaction mode, it is none.
+    The lock belongs to the session, so the server frees it when a runner dies. It has no
+    effect through a pooler that shares sessions, such as PgBouncer's transaction mode.
     """
 
     def handle(self, *args, **options):
         connection = connections[options["database"]]
         with connection.cursor() as cursor:
-            # Who waits inside one statement would hold up CREATE INDEX CONCURRENTLY.
+            # Waiting inside one statement would block CREATE INDEX CONCURRENTLY.
             while not self.lock(cursor):
-                self.stderr.write("Another runner migrates: waiting for it.")
+                self.stderr.write("Waiting for another migrate on this database.")
                 time.sleep(PAUSE)
         try:
             super().handle(*args, **options)

@@ -1,16 +1,15 @@
 """Run a command with real servers.
 
 python scripts/services.py run COMMAND...        with the services in its environment
-python scripts/services.py run-alone COMMAND...  after any other that runs alone
+python scripts/services.py run-alone COMMAND...  when no other command does the same
 python scripts/services.py up                    keep the services until Ctrl-C
-python scripts/services.py stop                  stop them now
+python scripts/services.py stop                  stop them immediately
 
-A server that the environment or .env names is used as it is. The rest are embedded
-servers, which scripts/supervisor.py starts, shares between commands, and stops.
+Servers named in the environment or in .env are used. The others are embedded servers,
+which scripts/supervisor.py starts, shares between commands, and stops.
 """
 
 import argparse
-import fcntl
 import json
 import os
 import signal
@@ -20,18 +19,16 @@ import time
 from pathlib import Path
 
 from dotenv import load_dotenv
+from servers import load
+from state import ADDRESSES, PATIENCE, STATE, lock
 
 ROOT = Path(__file__).resolve().parent.parent
-# Beside the environment, whose servers and no others know how to end what it left.
-STATE = Path(sys.prefix).parent / ".services"
-ADDRESSES = STATE / "addresses.json"
 LOG = STATE / "log"
 SUPERVISOR = [sys.executable, ROOT / "scripts" / "supervisor.py"]
-PATIENCE = 60  # seconds that the services may take to start, and to stop
 
 FAILURE = f"""
-The services did not start; above is why, from {LOG}.
-If it is the data's fault, move {STATE / "postgres"} away: the next run begins anew."""
+The services did not start; the log above, from {LOG}, shows why.
+If the data are damaged, move {STATE / "postgres"} away: the next run creates them again."""
 
 
 def main():
@@ -51,7 +48,7 @@ def main():
         stop()
         return
     load_dotenv(ROOT / ".env")
-    missing = find_missing()
+    missing = [name for server in load() for name in server.find_missing()]
     if missing:
         os.environ.update(start(missing))
     if options.action == "up":
@@ -64,38 +61,11 @@ def main():
     os.execvp(options.command[0], options.command)
 
 
-def find_missing():
-    """Return the variables that name a server and that nobody has set."""
-    missing = []
-    if os.environ.get("POSTGRES_HOST"):
-        os.environ.setdefault("POSTGRES_PASSWORD", "postgres")
-    elif not os.environ.get("DATABASE_URL"):
-        missing += ["POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB"]
-        missing += ["POSTGRES_USER", "POSTGRES_PASSWORD"]
-    {% if use_redis %}
-    if not os.environ.get("REDIS_URL"):
-        {% if has_worker or has_channels %}
-        # The others fall back to the first.
-        names = ["REDIS_URL"]
-        {% if has_worker %}
-        names += ["CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"]
-        {% endif %}
-        {% if has_channels %}
-        names += ["CHANNEL_LAYER_URL"]
-        {% endif %}
-        missing += [name for name in names if not os.environ.get(name)]
-        {% else %}
-        missing += ["REDIS_URL"]
-        {% endif %}
-    {% endif %}
-    return missing
-
-
 def start(names):
-    """Return the named variables of the embedded servers, which run from now on.
+    """Return the values of the named variables for the embedded servers, and start those.
 
     They run until a few seconds after this process, or the one it becomes, has ended:
-    the supervisor looks at the lock on "users", which the kernel drops with its holder.
+    the supervisor watches the lock "users", which the kernel drops with its holder.
     """
     os.set_inheritable(lock("users", shared=True), True)
     starting = lock("starting")
@@ -105,7 +75,7 @@ def start(names):
         supervisor = lock("supervisor", wait=False)
         if supervisor is None and ADDRESSES.exists():
             break
-        # One failure may be a dead server's last process, which needs a moment to end.
+        # The first start may fail while the last process of a dead server still ends.
         if (supervisor is not None and spawned == 2) or time.monotonic() > deadline:
             sys.exit(LOG.read_text(errors="replace") + FAILURE)
         if supervisor is not None:
@@ -118,7 +88,7 @@ def start(names):
 
 
 def spawn(supervisor_lock):
-    """Start the supervisor, and leave it the lock that says that it runs."""
+    """Start the supervisor, and pass it the lock that shows that it runs."""
     ADDRESSES.unlink(missing_ok=True)
     with LOG.open("w") as log:
         subprocess.Popen(
@@ -134,36 +104,18 @@ def spawn(supervisor_lock):
 
 def stop():
     lock("starting")
-    ADDRESSES.unlink(missing_ok=True)  # The supervisor ends when these are gone.
+    ADDRESSES.unlink(missing_ok=True)  # The supervisor ends when this file is gone.
     lock("supervisor")
     subprocess.run([*SUPERVISOR, "end-leftovers"], check=True)
 
 
 def wait_for_turn():
-    """Hold back while another command uses the project's test database."""
+    """Wait while another command uses the project's test database."""
     turn = lock("turn", wait=False)
     if turn is None:
-        print("Another make runs in this project: waiting for it.", file=sys.stderr)
+        print("Waiting for another make in this project.", file=sys.stderr)
         turn = lock("turn")
     os.set_inheritable(turn, True)
-
-
-def lock(name, *, shared=False, wait=True):
-    """Return a file descriptor that holds the named lock, or None if it is taken.
-
-    The kernel drops the lock when its last holder ends, however it ends.
-    """
-    try:
-        descriptor = os.open(STATE / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except PermissionError:
-        sys.exit(f"{STATE} belongs to another user: give it to yourself, or delete it.")
-    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-    try:
-        fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
 
 
 if __name__ == "__main__":
