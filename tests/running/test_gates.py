@@ -49,6 +49,8 @@ def test_make_ci_runs_these_gates(rendered):
     [
         ("apps/users/models.py", "# changed\n"),
         ("apps/new.py", "# new\n"),
+        ("scripts/servers/valkey/variables.toml", "# changed\n"),
+        ("tests/production.toml", "# changed\n"),
         ("tests/test_admin.py", "# changed\n"),
         (".env.example", "# changed\n"),
         ("pyproject.toml", "# changed\n"),

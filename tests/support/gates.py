@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.support.environments import commands, environment_key
 
 # What the gates open next to the code, and to the Makefile, whose commands are compared.
-SETTINGS = (".env.example", ".gitignore", "pyproject.toml")
+SETTINGS = (".env.example", ".gitignore")
 # Code that only `make lint` opens. What Ruff and Black find in it is part of
 # the tests of rendering, which run them on each file of each combination.
 ONLY_LINTED = "deploy/"
@@ -20,7 +20,7 @@ CALL = re.compile(r'^\d+ +\w+\((?:(?:AT_FDCWD|\d+)<(.*?)>, )?"(.*?)".* = \d')
 
 def is_input(name):
     """Return whether the outcome of `make ci` may depend on this file of a project."""
-    code = name.endswith(".py") and not name.startswith(ONLY_LINTED)
+    code = name.endswith((".py", ".toml")) and not name.startswith(ONLY_LINTED)
     return code or name in SETTINGS
 
 
