@@ -74,7 +74,7 @@ format: setup ## Fix lint errors and reformat
 
 .PHONY: bench
 bench: setup ## Measure the figures of docs/speed.md
-	.venv/bin/python -m tests.maintenance.bench
+	.venv/bin/python -m tests.maintenance.bench $(ARGS)
 
 .PHONY: lock
 lock: setup ## Recompile all lock files: make lock ARGS=--upgrade

@@ -1,4 +1,4 @@
-"""What the files for Docker say, in every combination. test_image.py builds and runs them."""
+"""The files for Docker, in every combination. test_image.py builds and runs them."""
 
 import pytest
 import yaml
@@ -40,7 +40,7 @@ def test_no_grader_finds_anything_in_any_combination(rendered, tmp_path, name, g
         (compose_schema, "compose.yaml", "depends_on", "depend_on"),
     ],
 )
-def test_a_defect_is_found(rendered, tmp_path, grader, name, old, new):
+def test_graders_find_a_defect(rendered, tmp_path, grader, name, old, new):
     text = rendered(**FULL, use_docker=True).read(name)
     assert old in text
     (tmp_path / name).write_text(text.replace(old, new))
@@ -56,7 +56,7 @@ def compose(rendered):
 
 
 @pytest.mark.parametrize("answers", COMBINATIONS.values(), ids=COMBINATIONS.keys())
-def test_compose_starts_what_was_chosen(rendered, answers):
+def test_compose_starts_the_chosen_services(rendered, answers):
     services = yaml.safe_load(rendered(**answers).read("compose.yaml"))["services"]
 
     expected = {"web", "migrate", "postgres", "production", "proxy"}
@@ -65,7 +65,7 @@ def test_compose_starts_what_was_chosen(rendered, answers):
     assert services.keys() == expected
 
 
-def test_nothing_starts_before_what_it_needs_is_healthy(compose):
+def test_services_start_after_healthy_dependencies(compose):
     services = compose(**FULL)["services"]
 
     servers = {name for name, it in services.items() if "healthcheck" in it}
@@ -75,7 +75,7 @@ def test_nothing_starts_before_what_it_needs_is_healthy(compose):
         assert needs == {"migrate": {"condition": "service_completed_successfully"}}
 
 
-def test_the_data_survive(compose):
+def test_compose_keeps_data_in_volumes(compose):
     file = compose(**FULL)
 
     for name, folder in (("postgres", "/var/lib/postgresql"), ("redis", "/data")):
@@ -83,13 +83,13 @@ def test_the_data_survive(compose):
         assert name in file["volumes"]
 
 
-def test_compose_is_reached_from_this_machine_alone(compose):
+def test_compose_publishes_ports_only_on_localhost(compose):
     for service in compose(**FULL)["services"].values():
         for port in service.get("ports", []):
             assert port.startswith("127.0.0.1:")
 
 
-def test_the_production_image_runs_as_it_is(compose):
+def test_compose_runs_the_production_image_unchanged(compose):
     production = compose(**FULL)["services"]["production"]
 
     assert production["volumes"] == []
@@ -98,7 +98,7 @@ def test_the_production_image_runs_as_it_is(compose):
     assert variables["DJANGO_SETTINGS_MODULE"] == "config.settings.production"
 
 
-def test_what_is_for_docker_alone_is_three_files(rendered):
+def test_docker_adds_three_files(rendered):
     assert rendered(use_docker=True).files() - rendered().files() == {
         *(".dockerignore", "Dockerfile", "compose.yaml")
     }

@@ -57,7 +57,7 @@ def build(project, engine):
     return f"{name}:{RELEASE}"
 
 
-# Each image is built by one worker alone: two builds at once would make its layers twice.
+# Each image is built by only one worker: two builds at once would make its layers twice.
 ANSWERS = [
     pytest.param(REDIS_STATES[name], id=name, marks=pytest.mark.xdist_group(name))
     for name in ("none", "redis-celery-channels")
@@ -132,14 +132,14 @@ def in_container(image, *command):
     return docker(*RUN, image, *command).stdout.strip()
 
 
-def test_it_is_ready_and_names_its_release(image, variables):
+def test_image_is_ready_and_names_its_release(image, variables):
     with container(image, variables) as (name, port):
         status, body = eventually(lambda: ask(port, "/readyz"), name)
 
     assert (status, json.loads(body)["release"]) == (200, RELEASE)
 
 
-def test_it_serves_its_static_files(image, variables):
+def test_image_serves_its_static_files(image, variables):
     with container(image, variables) as (name, port):
         _, page = eventually(lambda: ask(port, "/admin/login/", **SECURE), name)
         path = re.search(r'href="(/static/admin/css/base\.\w+\.css)"', page)[1]
@@ -148,14 +148,14 @@ def test_it_serves_its_static_files(image, variables):
     assert status == 200
 
 
-def test_it_runs_on_a_disk_that_cannot_be_written(image, variables):
+def test_image_runs_on_a_read_only_disk(image, variables):
     with container(image, variables, options=["--read-only"]) as (name, port):
         status, _ = eventually(lambda: ask(port, "/readyz"), name)
 
     assert status == 200
 
 
-def test_its_health_check_agrees_with_the_probe(project, image, variables):
+def test_health_check_of_the_image_fails_without_a_database(project, image, variables):
     # Some engines keep images in a format that has no place for it.
     command = re.search(r"HEALTHCHECK .*\\\n *CMD (.*)", project.read("Dockerfile"))[1]
     command = json.loads(command)
@@ -165,7 +165,7 @@ def test_its_health_check_agrees_with_the_probe(project, image, variables):
     assert docker(*RUN, *given(nowhere), image, *command).returncode == 1
 
 
-def test_it_finishes_a_request_before_it_ends(image, variables):
+def test_image_finishes_a_request_before_it_stops(image, variables):
     answers = []
     with container(image, variables) as (name, port):
         eventually(lambda: ask(port, "/healthz"), name)
@@ -179,10 +179,10 @@ def test_it_finishes_a_request_before_it_ends(image, variables):
         thread.join()
 
     assert answers == [(200, "done")]
-    assert time.monotonic() - begin < 15  # It ended by itself: nobody had to kill it.
+    assert time.monotonic() - begin < 15  # It was not killed.
 
 
-def test_it_runs_the_worker(project, image, variables):
+def test_image_runs_the_worker(project, image, variables):
     if not (project / "config" / "celery.py").exists():
         return
     command = ["celery", "--app", "config", "worker", "--loglevel", "info"]
@@ -191,7 +191,7 @@ def test_it_runs_the_worker(project, image, variables):
 
 
 @pytest.mark.parametrize("name", ["DJANGO_SECRET_KEY", "SITE_URL", "POSTGRES_HOST"])
-def test_it_refuses_to_start_without(image, variables, name):
+def test_image_does_not_start_without_a_required_variable(image, variables, name):
     rest = {key: value for key, value in variables.items() if key != name}
 
     done = docker(*RUN, *given(rest), image)
@@ -200,19 +200,19 @@ def test_it_refuses_to_start_without(image, variables, name):
     assert name in done.stdout
 
 
-def test_it_runs_as_nobody_who_may_write_the_code(image):
+def test_image_runs_as_a_user_who_cannot_write_the_code(image):
     assert in_container(image, "id", "-u") == "10001"
     assert in_container(image, "find", "/app", "/opt/venv", "-writable") == ""
 
 
-def test_it_holds_the_code_and_nothing_else(image):
+def test_image_holds_only_the_code_and_its_packages(image):
     assert set(in_container(image, "ls", "-A", "/app").split()) == IN_THE_IMAGE
     tools = in_container(image, "sh", "-c", "ls /opt/venv/bin; command -v uv gcc make")
     assert "gunicorn" in tools
     assert not re.search(r"pytest|black|uv\b|gcc|make", tools), tools
 
 
-def test_its_own_code_is_compiled(image):
+def test_code_in_the_image_is_compiled(image):
     code, compiled = (
         in_container(image, "sh", "-c", f"find apps config -name '{name}' | wc -l")
         for name in ("*.py", "*.pyc")
@@ -220,7 +220,7 @@ def test_its_own_code_is_compiled(image):
     assert code == compiled
 
 
-def test_changed_code_changes_one_layer_alone(project, engine, image):
+def test_changed_code_changes_only_one_layer(project, engine, image):
     before = layers(image)
     page = project / "config" / "slow_urls.py"
     page.write_text(page.read_text() + "\n# changed\n")
@@ -239,7 +239,7 @@ def layers(image):
 
 
 @pytest.mark.parametrize("service", ["web", "production"])
-def test_what_compose_starts_serves(project, image, variables, service):
+def test_services_of_compose_serve(project, image, variables, service):
     # Its command and environment, on the servers of this test.
     found = yaml.safe_load(project.read("compose.yaml"))["services"][service]
     assert variables.keys() >= {

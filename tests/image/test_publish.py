@@ -1,4 +1,4 @@
-"""What `make image` and `make publish` ask of Docker. A stand-in takes Docker's place."""
+"""The Docker commands of `make image` and `make publish`, seen by a stand-in for Docker."""
 
 import json
 import shlex
@@ -47,7 +47,7 @@ def asked(project):
     return shlex.split(line)
 
 
-def test_the_image_is_named_for_its_commit_and_not_pushed(project):
+def test_image_is_tagged_with_its_commit_and_not_pushed(project):
     done = make(project, "image")
 
     assert done.returncode == 0, done.stdout
@@ -58,7 +58,7 @@ def test_the_image_is_named_for_its_commit_and_not_pushed(project):
 
 
 @pytest.mark.parametrize("as_variable", [False, True])
-def test_publish_pushes_once_with_its_origin_and_says_the_digest(project, as_variable):
+def test_publish_pushes_once_and_prints_the_digest(project, as_variable):
     image = "ghcr.io/Team/Name"  # GitHub writes the owner as it was typed.
     if as_variable:
         done = make(project, "publish", IMAGE=image)
@@ -78,7 +78,7 @@ def test_publish_pushes_once_with_its_origin_and_says_the_digest(project, as_var
 
 
 @pytest.mark.parametrize("image", ["", "my-project", "name"])
-def test_publish_wants_a_registry(project, image):
+def test_publish_needs_a_registry(project, image):
     given = [f"IMAGE={image}"] if image != "my-project" else []
     done = make(project, "publish", *given)
 
@@ -87,7 +87,7 @@ def test_publish_wants_a_registry(project, image):
     assert not (project / "asked.txt").exists()
 
 
-def test_publish_wants_a_commit(project):
+def test_publish_needs_a_commit(project):
     shutil.rmtree(project / ".git")
     done = make(project, "publish", "IMAGE=registry.example.com/name")
 
@@ -96,7 +96,7 @@ def test_publish_wants_a_commit(project):
     assert not (project / "asked.txt").exists()
 
 
-def test_publish_is_red_when_docker_is_or_names_no_digest(project):
+def test_publish_fails_with_docker_or_without_a_digest(project):
     image = "IMAGE=registry.example.com/name"
     (project / "metadata.json").write_text("{}")
     done = make(project, "publish", image)

@@ -5,6 +5,7 @@ counts is the ratio of the medians.
 """
 
 import itertools
+import json
 import os
 import shlex
 import shutil
@@ -18,8 +19,10 @@ from pathlib import Path
 import yaml
 
 from tests.pipelines.model import PIPELINE
-from tests.support.options import REDIS_STATES, TEMPLATE
+from tests.support.gates import ci_key
+from tests.support.options import EVERY_COMBINATION, REDIS_STATES, TEMPLATE
 from tests.support.project import Project
+from tests.support.rendering import Rendered, renders
 
 COPIER = Path(sys.prefix, "bin", "copier")
 ROUNDS = 9
@@ -32,11 +35,9 @@ EMPTY = {
 
 def main():
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    with tempfile.TemporaryDirectory() as folder:
-        compare_generation(Path(folder))
-        for state in ("none", "redis-celery-channels"):
-            compare_ci(Path(folder), state)
-            compare_pipeline(Path(folder), state)
+    for part in sys.argv[1:] or PARTS:
+        with tempfile.TemporaryDirectory() as folder:
+            PARTS[part](Path(folder))
 
 
 def seconds(function, *arguments):
@@ -59,7 +60,7 @@ def report(what, ours, baseline, limit):
 def compare_generation(folder):
     """Compare a copy of this template with one of an empty one-question template.
 
-    Two more templates show what Copier itself costs: `files` holds the delivered files as they
+    Two more templates show what Copier itself costs: `files` holds the generated files as they
     are, `plain` asks our questions too; neither has a tag or a validator.
     """
     names = ("empty", "files", "plain", "ours")
@@ -157,7 +158,7 @@ def compare_pipeline(folder, state):
             return project
 
         def path():
-            for job in ("lint", "test"):  # one after the other; audit runs beside them
+            for job in ("lint", "test"):  # one after the other; audit runs in parallel
                 project = checkout()
                 for command in PIPELINE["main"][job].run:
                     run(project, command, variables)
@@ -175,6 +176,13 @@ def compare_pipeline(folder, state):
             paths.append(seconds(path))
             baselines.append(seconds(baseline))
     report(f"{state}: critical path / one job with plain pip", paths, baselines, 0.5)
+
+
+def compare_gates(folder):
+    """Compare the gates and the pipeline with the same tools, without and with Redis."""
+    for state in ("none", "redis-celery-channels"):
+        compare_ci(folder, state)
+        compare_pipeline(folder, state)
 
 
 def green(project, target):
@@ -207,6 +215,49 @@ def run(project, command, variables):
     done = project.run(*shlex.split(command), **variables)
     assert done.returncode == 0, done.stdout
 
+
+# The suite
+
+
+def measure_suite(folder):
+    """Run the whole suite without kept verdicts, and print where its time goes."""
+    project = Project(folder / "project")
+    copy(TEMPLATE, project.path)
+    own, linked = [], []
+    for number in range(PIPELINE_ROUNDS):
+        copies = [
+            project.copy_to(folder / f"{name}-{number}") for name in ("own", "linked")
+        ]
+        copies[1].installed()
+        for fresh, times in zip(copies, (own, linked), strict=True):
+            times.append(cpu(green, fresh, "ci"))
+            fresh.make("services-stop")
+    report("first make ci in a linked environment / in its own", linked, own, 1)
+    renders.render(EVERY_COMBINATION.values())
+    rendered = [Rendered(renders, it, folder) for it in EVERY_COMBINATION.values()]
+    inputs = {json.dumps(ci_key(it), sort_keys=True) for it in rendered}
+    print(f"{len(rendered)} combinations give make ci {len(inputs)} distinct inputs")
+    options = ["--quiet", "--numprocesses=auto", "--dist=loadgroup"]
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "tests.maintenance.shares", *options],
+        cwd=TEMPLATE,
+        env=os.environ | {"FRESH": "1"},
+    )
+
+
+def cpu(function, *arguments):
+    """Return the CPU time of the commands that a call runs, in seconds."""
+    before = os.times()
+    function(*arguments)
+    after = os.times()
+    return sum(after[2:4]) - sum(before[2:4])
+
+
+PARTS = {
+    "generation": compare_generation,
+    "gates": compare_gates,
+    "suite": measure_suite,
+}
 
 if __name__ == "__main__":
     main()

@@ -21,7 +21,7 @@ SOURCE = TEMPLATE / "extensions" / "requirements.jinja"
 COMBINATIONS = combinations("redis", "django_version", "python_version")
 FILES = {False: "requirements.txt", True: "requirements-dev.txt"}
 HEADING = (
-    "{# Written by `make lock`: every pinned package of the delivered projects. #}\n"
+    "{# Written by `make lock`: every pinned package of the generated projects. #}\n"
 )
 
 

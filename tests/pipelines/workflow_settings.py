@@ -41,7 +41,7 @@ GITHUB_ROLLBACK = {
             "workflow_dispatch": {
                 "inputs": {
                     "environment": {
-                        "description": "Environment to roll back",
+                        "description": "Which environment goes back to the release before?",
                         "type": "choice",
                         "options": ["staging", "production"],
                         "required": "true",
@@ -86,12 +86,12 @@ def gitlab_stages(use_docker, deploys):
 def circleci_settings(deploys):
     """Return the version and the parameter: CircleCI's project settings have the rest."""
     run = {
-        "description": "Workflow to run. Set by the nightly schedule.",
+        "description": "Which workflow to run. The schedule sets this.",
         "type": "enum",
         "enum": ["ci", "nightly"],
         "default": "ci",
     }
     if deploys:
-        run["description"] = run["description"][:-1] + ", or manually to roll back."
+        run["description"] = run["description"][:-1] + ", or who goes back."
         run["enum"] = [*run["enum"], "rollback-staging", "rollback-production"]
     return {"version": "2.1", "parameters": {"run": run}}

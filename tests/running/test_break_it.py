@@ -1,4 +1,4 @@
-"""Each gate turns red for its own reason, and green again when the reason is gone."""
+"""Each gate fails for its own reason, and passes again once that is fixed."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def redis_project(render):
 
 
 def red(project, gate, reason, **variables):
-    """Assert that `make ci` fails in the gate and says why; mend; assert that it is green."""
+    """Assert that `make ci` fails in the gate with this reason; fix it; assert that the gate passes."""
     done = project.make("ci", **variables)
     assert done.returncode != 0
     assert f": {gate}] Error" in done.stdout, done.stdout
@@ -36,13 +36,13 @@ def red(project, gate, reason, **variables):
 
 
 @pytest.mark.parametrize(("damage", "outcome"), BREAKS.values(), ids=BREAKS)
-def test_a_gate_is_red_until_its_reason_is_gone(project, damage, outcome):
+def test_gate_fails_until_the_damage_is_fixed(project, damage, outcome):
     damage(project)
 
     red(project, *outcome)
 
 
-def test_postgresql_gone(project):
+def test_migrate_fails_without_postgresql(project):
     port = closed_port()
 
     red(
@@ -52,7 +52,7 @@ def test_postgresql_gone(project):
     )
 
 
-def test_redis_gone(redis_project):
+def test_test_fails_without_redis(redis_project):
     red(
         *(redis_project, "test", "test_ready_names_the_release_and_each_check"),
         REDIS_URL=f"redis://127.0.0.1:{closed_port()}/0",

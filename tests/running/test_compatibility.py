@@ -1,4 +1,4 @@
-"""`make migrate` warns of each migration that the running release does not survive."""
+"""`make migrate` warns about each migration that breaks the running release."""
 
 import re
 
@@ -228,7 +228,7 @@ def migrated(request, render_for_module):
 
 
 @pytest.mark.parametrize(("name", "beginnings"), EXPECTED.items(), ids=EXPECTED)
-def test_a_migration_is_warned_of_if_it_breaks_the_running_release(
+def test_migration_that_breaks_the_running_release_is_warned_about(
     migrated, name, beginnings
 ):
     path = re.compile(rf"apps/users/migrations/\d+_{name}")
@@ -240,7 +240,7 @@ def test_a_migration_is_warned_of_if_it_breaks_the_running_release(
         assert re.search(r": [a-z].*\.$", text), "It does not say what to do."
 
 
-def test_the_newest_migration_comes_first_and_the_page_that_explains_last(migrated):
+def test_warnings_begin_with_the_newest_and_end_with_the_page(migrated):
     files = [file for file, _ in warnings(migrated)]
 
     assert files == sorted(files, reverse=True)
@@ -248,7 +248,7 @@ def test_the_newest_migration_comes_first_and_the_page_that_explains_last(migrat
     assert last == ["docs/migrations.md explains how to fix or to accept each warning."]
 
 
-def test_no_migration_of_a_package_is_warned_of(migrated):
+def test_migrations_of_packages_give_no_warning(migrated):
     assert "Applying contenttypes.0002_remove_content_type_name... OK" in migrated
     assert {file.split("/")[0] for file, _ in warnings(migrated)} == {"apps"}
 
@@ -270,7 +270,7 @@ def test_warnings_are_annotations_on_github(render):
 
 
 @pytest.mark.parametrize("damage", ["FROM pg_index", "FROM pg_attribute JOIN"])
-def test_what_cannot_look_at_the_tables_is_red(render, damage):
+def test_migrate_fails_if_the_tables_cannot_be_read(render, damage):
     project = render().installed()
     project.edit("scripts/compatibility.py", damage, damage.replace("pg", "no"))
 
@@ -280,7 +280,7 @@ def test_what_cannot_look_at_the_tables_is_red(render, damage):
     assert "does not exist" in done.stdout
 
 
-def test_what_does_not_hear_of_migrations_is_red(render):
+def test_migrate_fails_if_it_cannot_follow_migrations(render):
     project = render().installed()
     project.edit(
         "scripts/fresh_migrate.py",

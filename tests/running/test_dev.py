@@ -65,7 +65,7 @@ def test_make_dev_serves_health_the_admin_and_its_static_files(project):
         assert "body" in css
 
 
-def test_data_survive_a_restart_of_the_servers(project):
+def test_data_survives_a_restart_of_the_servers(project):
     create = "ARGS=shell -c \"User.objects.create(username='ann')\""
     count = (
         "ARGS=shell -c \"print('found', User.objects.filter(username='ann').count())\""
@@ -98,7 +98,7 @@ def test_createsuperuser_asks_in_the_terminal(project):
     terminal.expect(pexpect.EOF)
 
 
-def test_make_dev_speaks_websocket(render):
+def test_make_dev_accepts_websockets(render):
     project = render(**REDIS_STATES["redis-channels"]).installed()
     with serving(project) as ask:
         status, _ = ask(
@@ -116,7 +116,7 @@ def test_make_dev_speaks_websocket(render):
     assert status == 403
 
 
-def test_a_server_that_hangs_is_reported_in_time(render):
+def test_healthcheck_reports_a_server_that_hangs(render):
     project = render(**REDIS_STATES["redis-celery"]).installed()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
@@ -132,7 +132,7 @@ def test_a_server_that_hangs_is_reported_in_time(render):
     assert done.returncode != 0
 
 
-def test_a_worker_runs_tasks(render):
+def test_worker_runs_tasks(render):
     project = render(**REDIS_STATES["redis-celery"]).installed()
     worker = subprocess.Popen(
         ["make", "worker"],

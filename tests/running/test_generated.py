@@ -1,4 +1,4 @@
-"""A fresh project is green at once: its `make ci` runs for real, on real servers."""
+"""`make ci` passes in a fresh project, on real servers."""
 
 import os
 import re
@@ -68,14 +68,14 @@ def test_make_ci_leaves_nothing_to_commit(render):
     assert project.run("git", "status", "--porcelain").stdout == ""
 
 
-def test_a_second_make_ci_installs_nothing(render):
+def test_second_make_ci_installs_nothing(render):
     project = render()
     green(project)
 
     assert "pip sync" not in green(project)
 
 
-def test_what_pytest_cannot_remove_of_earlier_runs_turns_no_test_red(render):
+def test_leftovers_of_earlier_runs_fail_no_test(render):
     project = render().installed()
     warn = 'warnings.warn(pytest.PytestWarning("(rm_rf) error removing /tmp/x\\n1"))'
     text = f"import warnings\nimport pytest\ndef test_it():\n    {warn}\n"
@@ -84,7 +84,7 @@ def test_what_pytest_cannot_remove_of_earlier_runs_turns_no_test_red(render):
     project.make_ok("test", ARGS="--no-cov tests/test_it.py")
 
 
-def test_a_copy_of_the_example_names_servers_of_ones_own(render):
+def test_env_file_replaces_the_embedded_servers(render):
     host, guest = render(), render()
     host.installed()
     with host.services() as variables:
@@ -98,7 +98,7 @@ def test_a_copy_of_the_example_names_servers_of_ones_own(render):
     assert not (guest / ".services" / "postgres").exists()
 
 
-def test_hooks_run_the_projects_own_tools(render):
+def test_hooks_run_the_pinned_tools(render):
     project = render().installed()
     project.commit()
     (project / "apps" / "users" / "ugly.py").write_text("import os\nx = {  'a':1 }\n")

@@ -1,4 +1,4 @@
-"""What a delivered Makefile does on a machine that lacks something."""
+"""What the generated Makefile does on a machine that lacks something."""
 
 import os
 import shutil
@@ -42,7 +42,7 @@ def sentence(done):
     return lines[-1]
 
 
-def test_make_ci_needs_python_and_a_network_but_neither_uv_nor_git(render, tools):
+def test_make_ci_needs_only_python_and_a_network(render, tools):
     project = render(coverage_threshold=0).with_one_short_test()
     (tools / "python3").symlink_to(Path(sys.executable).resolve())
     done = project.make_ok("ci", PATH=str(tools))
@@ -50,19 +50,19 @@ def test_make_ci_needs_python_and_a_network_but_neither_uv_nor_git(render, tools
     assert (project / ".tools/bin/uv").exists()
 
 
-def test_a_machine_with_neither_uv_nor_python_is_told_so(render, tools):
+def test_setup_reports_missing_uv_and_python(render, tools):
     done = render().make("ci", PATH=str(tools))
     assert "Install uv, or Python 3 with its venv module" in sentence(done)
 
 
-def test_a_python_without_venv_is_told_so(render, tools):
+def test_setup_reports_a_python_without_venv(render, tools):
     (tools / "python3").write_text("#!/bin/sh\necho 'No module named venv'\nexit 1\n")
     (tools / "python3").chmod(0o755)
     done = render().make("setup", PATH=str(tools))
     assert "Install uv, or Python 3 with its venv module" in sentence(done)
 
 
-def test_a_uv_that_cannot_be_downloaded_is_told_and_not_taken_for_one(render, tools):
+def test_setup_reports_a_failed_download_of_uv(render, tools):
     project = render()
     (tools / "python3").symlink_to(Path(sys.executable).resolve())
     no_network = {
@@ -79,14 +79,14 @@ def test_a_uv_that_cannot_be_downloaded_is_told_and_not_taken_for_one(render, to
 @pytest.mark.parametrize(
     "reason", [{"UV_PYTHON_DOWNLOADS": "never"}, {"UV_OFFLINE": "1"}], ids=str
 )
-def test_a_missing_python_is_named(render, without_python, reason):
+def test_setup_names_the_missing_python(render, without_python, reason):
     project = render(python_version="3.12")
     done = project.make("ci", **without_python, **reason)
     assert sentence(done) == "Install Python 3.12, then run make again."
     assert not (project / ".venv/installed").exists()
 
 
-def test_a_setup_without_network_is_told_and_the_next_one_works(render, tmp_path):
+def test_setup_without_network_fails_and_can_be_repeated(render, tmp_path):
     project = render()
     done = project.make("setup", UV_OFFLINE="1", UV_CACHE_DIR=str(tmp_path / "cache"))
     assert sentence(done).startswith("Connect to the network")
@@ -103,7 +103,7 @@ def test_a_setup_without_network_is_told_and_the_next_one_works(render, tmp_path
     assert not list(other.glob("lib/*/site-packages/django"))
 
 
-def test_a_killed_setup_is_begun_anew(render):
+def test_killed_setup_starts_again(render):
     project = render()
     setup = subprocess.Popen(
         ["make", "setup"],
@@ -124,7 +124,7 @@ def test_a_killed_setup_is_begun_anew(render):
     project.make_ok("lint")
 
 
-def test_an_environment_whose_python_is_gone_is_made_anew(render, without_python):
+def test_environment_without_its_python_is_made_again(render, without_python):
     project = render(python_version="3.12")
     (project / ".venv/bin").mkdir(parents=True)
     (project / ".venv/bin/python").symlink_to("/nonexistent/python")
@@ -138,9 +138,7 @@ def test_an_environment_whose_python_is_gone_is_made_anew(render, without_python
     os.geteuid() != 0 or not shutil.which("setpriv"),
     reason="only root, and on Linux, becomes another user",
 )
-def test_an_ordinary_user_with_a_read_only_home_directory_runs_make_ci(
-    render, tmp_path
-):
+def test_make_ci_passes_with_a_read_only_home_directory(render, tmp_path):
     home = tmp_path / "home"
     home.mkdir(mode=0o755)
     minor = sys.version_info.minor

@@ -1,4 +1,4 @@
-"""Of two that migrate a real database at once, one waits, and both end well."""
+"""Of two processes that migrate a database at the same time, one waits, and both succeed."""
 
 import subprocess
 
@@ -54,7 +54,7 @@ def begin(project, variables):
     )
 
 
-def test_two_runners_at_once(project):
+def test_two_runners_migrate_one_after_the_other(project):
     with project.services() as variables:
         runners = [begin(project, variables) for _ in range(2)]
         outputs = [runner.communicate(timeout=60)[0] for runner in runners]
@@ -68,7 +68,7 @@ def test_two_runners_at_once(project):
     assert "[X] 0003_concurrent" in shown.stdout
 
 
-def test_a_runner_that_is_killed_holds_nobody_up(render):
+def test_killed_runner_releases_the_lock(render):
     project = render().installed()
     (project / "apps/users/migrations/0002_slow.py").write_text(SLOW)
     with project.services() as variables:

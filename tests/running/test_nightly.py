@@ -1,4 +1,4 @@
-"""Waiting for servers, the newest versions, and advice: what no change needs at once."""
+"""`make wait`, `make newest` and `make advice`: what the nightly pipeline adds."""
 
 import shutil
 import socket
@@ -68,7 +68,7 @@ NAMES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variable", NAMES)
-def test_a_missing_server_is_named(project, servers, variable):
+def test_wait_names_a_missing_server(project, servers, variable):
     port = closed_port()
 
     code, said, seconds = wait(project, 1, **servers | address(variable, port))
@@ -81,7 +81,7 @@ def test_a_missing_server_is_named(project, servers, variable):
 
 
 @pytest.mark.slow
-def test_servers_that_say_nothing_are_not_waited_for_one_after_the_other(project):
+def test_wait_checks_silent_servers_in_parallel(project):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         named = {}
@@ -97,16 +97,14 @@ def test_servers_that_say_nothing_are_not_waited_for_one_after_the_other(project
 
 
 @pytest.mark.slow
-def test_the_database_of_the_settings_need_not_exist_yet(project, servers):
+def test_wait_does_not_need_the_database_itself(project, servers):
     code, said, _ = wait(project, 1, **servers | {"POSTGRES_DB": "not_yet"})
 
     assert code == 0, said
 
 
 @pytest.mark.slow
-def test_a_server_that_comes_late_is_waited_for_and_no_longer(
-    project, servers, tmp_path
-):
+def test_wait_ends_when_the_last_server_answers(project, servers, tmp_path):
     late = tmp_path / "late"
     sockets = servers["POSTGRES_HOST"]
     named = {name: value.replace(sockets, str(late)) for name, value in servers.items()}
@@ -121,7 +119,7 @@ def test_a_server_that_comes_late_is_waited_for_and_no_longer(
 
 
 @pytest.mark.slow
-def test_a_refused_password_is_told_at_once(project, servers):
+def test_wait_reports_a_wrong_password_immediately(project, servers):
     stranger = {"POSTGRES_USER": "stranger", "POSTGRES_PASSWORD": PASSWORD}
     code, said, seconds = wait(project, 60, **servers | stranger)
     assert code == 2
@@ -138,7 +136,7 @@ def test_a_refused_password_is_told_at_once(project, servers):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL"])
-def test_a_password_that_is_not_encoded_is_not_printed(project, servers, variable):
+def test_wait_never_prints_an_unencoded_password(project, servers, variable):
     # Up to the slash, this would be a port.
     url = address(variable, 1)[variable].replace(PASSWORD, f"{PASSWORD}/more")
 
@@ -167,7 +165,7 @@ def outdated(render_for_module):
 
 
 @pytest.mark.slow
-def test_newest_runs_the_gates_with_newer_versions_and_changes_no_tracked_file(
+def test_newest_runs_the_gates_and_changes_no_tracked_file(
     outdated,
 ):
     done = outdated.make_ok("newest")
@@ -189,7 +187,7 @@ def test_newest_runs_the_gates_with_newer_versions_and_changes_no_tracked_file(
 
 
 @pytest.mark.slow
-def test_newest_that_is_red_blames_the_versions_and_lists_them(outdated):
+def test_newest_lists_the_versions_when_it_fails(outdated):
     test = outdated / "tests/test_version.py"
     test.write_text(
         "from importlib.metadata import version\n\n\n"
@@ -271,7 +269,7 @@ def report(render):
 
 
 @pytest.mark.parametrize(("number", "advised"), [(30, False), (31, True)])
-def test_advice_names_an_app_with_more_than_30_migrations(report, number, advised):
+def test_advice_names_apps_with_more_than_30_migrations(report, number, advised):
     for n in range(2, number + 1):
         (report / f"apps/users/migrations/{n:04}_step.py").touch()
 
@@ -289,7 +287,7 @@ def test_advice_names_the_ten_slowest_tests(report):
 
 
 @pytest.mark.parametrize("text", [None, "", "<testsuites><testcase"], ids=repr)
-def test_advice_without_a_test_report_asks_for_one(report, text):
+def test_advice_requests_a_test_report_if_there_is_none(report, text):
     path = Path(report / "reports/junit.xml")
     path.unlink() if text is None else path.write_text(text)
 
@@ -297,7 +295,7 @@ def test_advice_without_a_test_report_asks_for_one(report, text):
 
 
 @pytest.mark.slow
-def test_make_advice_reads_what_make_test_wrote(render):
+def test_advice_reads_the_report_of_make_test(render):
     project = render(coverage_threshold=0).with_one_short_test().installed()
     project.make("test")
 

@@ -1,4 +1,4 @@
-"""The delivered lock files are what the delivered pyproject.toml compiles to."""
+"""The generated lock files are what the generated pyproject.toml compiles to."""
 
 import fcntl
 import sys
@@ -14,7 +14,7 @@ NAMES = ("requirements.txt", "requirements-dev.txt")
 
 @pytest.fixture(scope="session")
 def known_packages(rendered, shared_folder):
-    """Let uv look up every package once: asking the index each time takes minutes."""
+    """Let uv fetch the metadata of every package once: each time, it takes minutes."""
     done = shared_folder / "packages-are-known"
     with (shared_folder / "packages.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -42,7 +42,7 @@ def test_locking_again_changes_nothing(rendered, known_packages, tmp_path, answe
         assert project.read(name) == delivered.read(name)
 
 
-def test_plain_pip_installs_the_lock_file(rendered, tmp_path):
+def test_pip_installs_the_lock_file(rendered, tmp_path):
     project = rendered(**FULL)
     project.run(sys.executable, "-m", "venv", f"{tmp_path}/venv")
 

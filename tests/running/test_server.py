@@ -38,9 +38,7 @@ def environment(project):
         yield environment
 
 
-def test_it_serves_on_the_port_with_as_many_processes_as_it_is_told(
-    project, environment
-):
+def test_server_starts_the_configured_number_of_processes(project, environment):
     with running(project, WEB_CONCURRENCY="3", **environment) as server:
         status, body = ask(server.port, "/readyz")
         server.process.send_signal(signal.SIGTERM)
@@ -50,7 +48,7 @@ def test_it_serves_on_the_port_with_as_many_processes_as_it_is_told(
     assert server.output().count("Booting worker") == 3
 
 
-def test_it_logs_json_and_nothing_else(project, environment):
+def test_server_logs_only_json(project, environment):
     with running(project, **environment) as server:
         ask(server.port, "/healthz?token=secret")
         server.process.send_signal(signal.SIGTERM)
@@ -62,7 +60,7 @@ def test_it_logs_json_and_nothing_else(project, environment):
     assert "secret" not in server.output()
 
 
-def test_it_finishes_a_request_before_it_ends(project, environment):
+def test_server_finishes_a_request_before_it_stops(project, environment):
     answers = []
     with running(project, **environment) as server:
         thread = threading.Thread(
@@ -79,7 +77,7 @@ def test_it_finishes_a_request_before_it_ends(project, environment):
 
 
 @pytest.mark.parametrize("name", ["DJANGO_SECRET_KEY", "SITE_URL", "POSTGRES_HOST"])
-def test_it_refuses_to_start_without(project, environment, name):
+def test_server_does_not_start_without_a_required_variable(project, environment, name):
     rest = {key: value for key, value in environment.items() if key != name}
 
     done = project.run(*GUNICORN, timeout=30, **rest)
@@ -88,7 +86,7 @@ def test_it_refuses_to_start_without(project, environment, name):
     assert name in done.stdout
 
 
-def test_the_worker_starts_and_ends(project, environment):
+def test_worker_starts_and_stops(project, environment):
     if not (project / "config" / "celery.py").exists():
         return
     command = [".venv/bin/celery", "--app", "config", "worker", "--loglevel", "info"]

@@ -1,4 +1,4 @@
-"""The embedded servers of a delivered project: shared, stopped, and never left behind."""
+"""The embedded servers of a generated project: shared, stopped, and never left behind."""
 
 import json
 import os
@@ -91,7 +91,7 @@ def stopped_afterwards(project):
 
 @pytest.fixture
 def plain(install, tmp_path):
-    """Return an installed project of the test's own, with PostgreSQL alone."""
+    """Return an installed project of the test's own, with PostgreSQL only."""
     with stopped_afterwards(
         copy_installed(install(False), tmp_path / "plain")
     ) as project:
@@ -172,7 +172,7 @@ def stop_after(project, seconds):
 # Sharing and stopping
 
 
-def test_a_second_command_uses_the_same_servers_and_starts_at_once(full):
+def test_second_command_uses_the_same_servers(full):
     query(full, "SELECT 1")
     first = postmaster(full)
     begin = time.monotonic()
@@ -182,7 +182,7 @@ def test_a_second_command_uses_the_same_servers_and_starts_at_once(full):
     assert len(processes(full, "supervisor.py")) == 1
 
 
-def test_servers_run_as_long_as_a_command_and_then_stop_by_themselves(full):
+def test_servers_stop_after_the_last_command(full):
     stop_after(full, 2)
     sockets = Path(server_variables(full)["POSTGRES_HOST"])
     with background(full, *RUN, "sleep", "60") as command:
@@ -197,7 +197,7 @@ def test_servers_run_as_long_as_a_command_and_then_stop_by_themselves(full):
     assert not (full / ".services/addresses.json").exists()
 
 
-def test_commands_that_start_at_once_share_the_servers(plain):
+def test_simultaneous_commands_share_the_servers(plain):
     shutil.rmtree(plain / ".services")
     commands = [
         subprocess.Popen(
@@ -216,7 +216,7 @@ def test_commands_that_start_at_once_share_the_servers(plain):
     assert len(processes(plain, "bin/postgres -D")) == 1
 
 
-def test_a_command_that_runs_alone_waits_for_the_other(plain):
+def test_run_alone_waits_for_another_run_alone(plain):
     with background(plain, *SERVICES, "run-alone", "sleep", "60") as first:
         wait_until(lambda: (plain / ".services/turn.lock").exists(), 20)
         with background(plain, *SERVICES, "run-alone", "echo", "its turn") as second:
@@ -227,7 +227,7 @@ def test_a_command_that_runs_alone_waits_for_the_other(plain):
             assert second.wait(10) == 0
 
 
-def test_pipelines_at_once_in_one_new_project_and_in_another_end_green(render, plain):
+def test_simultaneous_make_ci_pass_in_two_projects(render, plain):
     new = render(coverage_threshold=0).with_one_short_test(DATABASE_TEST)
     with (
         background(new, "make", "ci") as first,
@@ -241,7 +241,7 @@ def test_pipelines_at_once_in_one_new_project_and_in_another_end_green(render, p
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_the_services_can_be_stopped_while_idle_and_while_running(full, times):
+def test_stop_works_for_running_and_stopped_services(full, times):
     full.make_ok("services-stop")
     sockets = Path(server_variables(full)["POSTGRES_HOST"])
     for _ in range(times):
@@ -250,7 +250,7 @@ def test_the_services_can_be_stopped_while_idle_and_while_running(full, times):
         assert not sockets.exists()
 
 
-def test_the_services_can_be_stopped_while_they_start(plain):
+def test_stop_works_while_the_services_start(plain):
     shutil.rmtree(plain / ".services")
     with background(plain, *RUN, "sleep", "60"):
         wait_until(lambda: processes(plain, "initdb"), 10)
@@ -267,7 +267,7 @@ def test_make_services_shows_the_addresses_until_ctrl_c(full):
         assert "Traceback" not in command.communicate(timeout=10)[0]
 
 
-def test_a_run_without_a_command_says_so(plain):
+def test_run_without_a_command_is_an_error(plain):
     done = plain.run(*RUN)
     assert done.returncode == 2
     assert done.stdout.endswith("run needs a command\n")
@@ -276,7 +276,7 @@ def test_a_run_without_a_command_says_so(plain):
 # Killed processes
 
 
-def test_a_killed_command_leaves_no_server(full):
+def test_killed_command_leaves_no_server(full):
     stop_after(full, 1)
     with background(full, *RUN, "sleep", "60") as command:
         wait_until((full / ".services/addresses.json").exists, 20)
@@ -285,7 +285,7 @@ def test_a_killed_command_leaves_no_server(full):
     assert query(full, "SELECT 1") == "1"
 
 
-def test_a_killed_make_test_leaves_nothing_and_the_next_one_works(plain):
+def test_make_test_works_after_a_killed_one(plain):
     stop_after(plain, 1)
     slow = plain / "tests/test_slow.py"
     slow.write_text(
@@ -304,7 +304,7 @@ def test_a_killed_make_test_leaves_nothing_and_the_next_one_works(plain):
 
 
 @pytest.mark.parametrize("next_command", ["run", "stop"])
-def test_what_a_killed_supervisor_left_ends_with_the_next_command(full, next_command):
+def test_next_command_stops_servers_of_a_killed_supervisor(full, next_command):
     query(full, "CREATE TABLE kept AS SELECT 'data' AS value")
     leftovers = processes(full, "bin/postgres -D") + processes(full, "valkey-server")
     assert len(leftovers) == 2
@@ -315,7 +315,7 @@ def test_what_a_killed_supervisor_left_ends_with_the_next_command(full, next_com
     assert query(full, "SELECT value FROM kept") == "data"
 
 
-def test_data_survive_a_stop_and_a_killed_postgres(full):
+def test_data_survives_a_stop_and_a_killed_postgres(full):
     query(full, "CREATE TABLE kept AS SELECT 'data' AS value")
     full.run_ok(*SERVICES, "stop")
     query(full, "UPDATE kept SET value = 'newer'")
@@ -324,7 +324,7 @@ def test_data_survive_a_stop_and_a_killed_postgres(full):
     assert query(full, "SELECT value FROM kept") == "newer"
 
 
-def test_a_killed_valkey_comes_back(full):
+def test_killed_valkey_is_started_again(full):
     query(full, "SELECT 1")
     (valkey,) = processes(full, "valkey-server")
     os.kill(valkey, signal.SIGKILL)
@@ -337,7 +337,7 @@ def test_a_killed_valkey_comes_back(full):
     )
 
 
-def test_a_killed_initialisation_is_begun_anew(plain):
+def test_killed_initialisation_starts_again(plain):
     shutil.rmtree(plain / ".services")
     with background(plain, *RUN, "true") as command:
         wait_until(lambda: processes(plain, "initdb"), 10)
@@ -351,9 +351,7 @@ def test_a_killed_initialisation_is_begun_anew(plain):
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_start_leaves_nothing_and_the_next_one_works(
-    plain, signal_number
-):
+def test_interrupted_start_leaves_nothing_and_can_be_repeated(plain, signal_number):
     stop_after(plain, 1)
     with background(plain, *RUN, "sleep", "60") as command:
         wait_until(lambda: processes(plain, "supervisor.py"), 10)
@@ -363,7 +361,7 @@ def test_an_interrupted_start_leaves_nothing_and_the_next_one_works(
     assert query(plain, "SELECT 1") == "1"
 
 
-def test_a_supervisor_that_is_asked_to_end_stops_the_servers(full):
+def test_terminated_supervisor_stops_the_servers(full):
     query(full, "SELECT 1")
     (supervisor,) = processes(full, "supervisor.py")
     os.kill(supervisor, signal.SIGTERM)
@@ -375,20 +373,20 @@ def test_a_supervisor_that_is_asked_to_end_stops_the_servers(full):
 
 
 @pytest.mark.parametrize("content", ["{pid}", "", "no number", "99999999999"], ids=repr)
-def test_a_stale_pid_file_does_not_matter(full, content):
+def test_stale_pid_file_is_ignored(full, content):
     content = content.format(pid=os.getpid())  # a process, but not one of the project
     (full / ".services/postgres/postmaster.pid").write_text(content)
     (full / ".services/valkey.pid").write_text(content)
     assert query(full, "SELECT 1") == "1"
 
 
-def test_stale_addresses_do_not_matter(plain):
+def test_stale_addresses_are_ignored(plain):
     (plain / ".services/addresses.json").write_text(json.dumps({"POSTGRES_HOST": "/"}))
     assert query(plain, "SELECT 1") == "1"
 
 
 @pytest.mark.parametrize("name", ["", "addresses.json"], ids=["all", "addresses"])
-def test_services_whose_files_are_deleted_end_and_the_next_run_works(plain, name):
+def test_services_stop_when_their_files_are_deleted(plain, name):
     query(plain, "SELECT 1")
     first = postmaster(plain)
     if name:
@@ -400,7 +398,7 @@ def test_services_whose_files_are_deleted_end_and_the_next_run_works(plain, name
     assert len(processes(plain, "supervisor.py")) == 1
 
 
-def test_services_of_a_deleted_project_end(plain):
+def test_services_of_a_deleted_project_stop(plain):
     query(plain, "SELECT 1")
     # PostgreSQL may still write to a folder while it goes.
     while plain.path.exists():
@@ -415,7 +413,7 @@ def test_services_of_a_deleted_project_end(plain):
         ("global/pg_control", "damaged", "pg_control"),
     ],
 )
-def test_a_failing_start_shows_why_and_what_to_do(full, name, content, reason):
+def test_failed_start_shows_the_cause_and_the_fix(full, name, content, reason):
     (full / ".services/postgres" / name).write_text(content)
     done = full.run(*RUN, "true", timeout=30)
     assert done.returncode == 1
@@ -424,7 +422,7 @@ def test_a_failing_start_shows_why_and_what_to_do(full, name, content, reason):
     assert not processes(full)
 
 
-# The servers of somebody else
+# Servers that the user names
 
 
 OWN = {
@@ -442,13 +440,13 @@ OWN = {
     ],
     ids=["url", "parts"],
 )
-def test_named_servers_are_used_as_they_are(full, postgres):
+def test_named_servers_are_used_unchanged(full, postgres):
     named = postgres | {"REDIS_URL": "redis://cache.example.com/0"}
     assert server_variables(full, **named) == named
     assert not processes(full)
 
 
-def test_only_the_missing_servers_are_supplied(full):
+def test_only_missing_servers_are_started(full):
     supplied = server_variables(full)
     of_postgres = {name for name in supplied if name.startswith("POSTGRES_")}
     of_valkey = supplied.keys() - of_postgres
@@ -464,7 +462,7 @@ def test_only_the_missing_servers_are_supplied(full):
     assert server_variables(full, **named) == supplied | named
 
 
-def test_the_servers_in_the_env_file_are_used_unless_the_environment_names_others(full):
+def test_environment_overrides_the_servers_of_the_env_file(full):
     (full / ".env").write_text("".join(f"{name}={OWN[name]}\n" for name in OWN))
     assert server_variables(full) == OWN
     other = {"POSTGRES_HOST": "other.example.com"}
@@ -472,7 +470,7 @@ def test_the_servers_in_the_env_file_are_used_unless_the_environment_names_other
     assert not processes(full)
 
 
-def test_variables_for_other_postgres_servers_do_not_mislead(plain):
+def test_variables_of_libpq_are_ignored(plain):
     misleading = {"PGPORT": "5999", "PGHOST": "db.example.com", "LC_ALL": "no_SUCH"}
     assert query(plain, "SELECT 1", **misleading) == "1"
 
@@ -480,7 +478,7 @@ def test_variables_for_other_postgres_servers_do_not_mislead(plain):
 # Places and users
 
 
-def test_a_long_path_with_spaces_and_any_letters_is_no_obstacle(install, tmp_path):
+def test_services_run_below_a_long_path_with_any_letters(install, tmp_path):
     parts = ["a project", 'für "Zoë\'s" 日本', 60 * "x", 60 * "y", 60 * "z"]
     folder = tmp_path.joinpath(*parts)
     assert len(str(folder)) > 200
@@ -540,7 +538,7 @@ only_root = pytest.mark.skipif(
 
 
 @only_root
-def test_an_ordinary_user_without_a_home_runs_the_services(reachable):
+def test_services_run_for_a_user_without_a_home(reachable):
     give(reachable, NOBODY)
     select = (*RUN, PYTHON, "-c", QUERY, "SELECT 1")
     done = reachable.run(*as_nobody(*select), HOME="/nonexistent")
@@ -549,7 +547,7 @@ def test_an_ordinary_user_without_a_home_runs_the_services(reachable):
 
 
 @only_root
-def test_the_files_of_another_user_are_named(plain):
+def test_run_names_files_of_another_user(plain):
     give(plain, NOBODY)
     give(Project(plain / ".services"), 0)
     done = plain.run(*as_nobody(*RUN, "true"))
@@ -559,7 +557,7 @@ def test_the_files_of_another_user_are_named(plain):
 
 
 @only_root
-def test_root_takes_over_the_data_of_an_ordinary_user(reachable):
+def test_root_takes_over_the_data_of_another_user(reachable):
     give(reachable, NOBODY)
     create = (*RUN, PYTHON, "-c", QUERY, "CREATE TABLE kept AS SELECT 'data' AS value")
     assert reachable.run(*as_nobody(*create)).stdout == "done\n"
@@ -568,7 +566,7 @@ def test_root_takes_over_the_data_of_an_ordinary_user(reachable):
 
 
 @only_root
-def test_root_becomes_nobody_where_it_cannot_have_a_namespace(reachable):
+def test_root_becomes_nobody_without_user_namespaces(reachable):
     query(reachable, "CREATE TABLE kept AS SELECT 'data' AS value")
     assert owners(reachable) == {0}
     reachable.run_ok(*SERVICES, "stop")
@@ -582,7 +580,7 @@ def test_root_becomes_nobody_where_it_cannot_have_a_namespace(reachable):
 
 
 @pytest.mark.parametrize("variant", ["plain", "full"])
-def test_a_taken_port_ends_make_dev_with_a_message(request, variant):
+def test_make_dev_reports_a_port_in_use(request, variant):
     project = request.getfixturevalue(variant)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -1,4 +1,4 @@
-"""The processes of a delivered project, as production runs them."""
+"""The processes of a generated project, as production runs them."""
 
 import contextlib
 import http.client
@@ -37,7 +37,7 @@ def add_slow_page(project):
 
 
 def production():
-    """Return what production needs besides its servers."""
+    """Return the variables of production, except those of its servers."""
     return {
         "DJANGO_SECRET_KEY": 50 * "x",
         "SITE_URL": "https://example.com",
@@ -47,7 +47,7 @@ def production():
 
 @dataclass
 class Running:
-    """A process, the port it was told to serve on, and the file it writes to."""
+    """A process, the port it serves on, and the file it writes to."""
 
     process: subprocess.Popen
     port: int

@@ -65,7 +65,7 @@ class Project:
         return Project(shutil.copytree(self.path, folder, symlinks=True))
 
     def files(self):
-        """Return the path of every delivered file, relative to the project."""
+        """Return the path of every file, relative to the project."""
         return {
             str(path.relative_to(self.path))
             for path in self.path.rglob("*")
@@ -73,9 +73,9 @@ class Project:
         }
 
     def edit(self, name, old, new):
-        """Replace a text that stands in the file exactly once."""
+        """Replace a text that is in the file exactly once."""
         text = self.read(name)
-        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {name}"
+        assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {name}"
         (self.path / name).write_text(text.replace(old, new))
 
     def run(self, *command, timeout=600, **variables):
