@@ -17,7 +17,7 @@ from tests.support.machine import give_up
 from tests.support.processes import ask, production
 from tests.support.project import closed_port
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.seconds(30)]
 NGINX = """
 daemon off;
 pid nginx.pid;

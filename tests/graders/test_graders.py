@@ -142,6 +142,7 @@ def every_pipeline(every_project, rendered):
     return every_project | enforcing
 
 
+@pytest.mark.seconds(60)
 @of_every_provider
 def test_no_grader_finds_a_defect_in_any_pipeline(
     every_pipeline, tmp_path, provider, grader

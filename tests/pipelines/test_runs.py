@@ -20,7 +20,7 @@ from tests.support.breaks import BREAKS
 from tests.support.machine import UV, give_up
 from tests.support.options import FULL, REDIS_STATES, choices
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.seconds(15)]
 RUNNERS = {"github": run_github, "gitlab": run_gitlab, "circleci": run_circleci}
 PYTHON = "3.13"  # of the test environment, so it is there
 NONE = REDIS_STATES["none"]

@@ -158,6 +158,7 @@ def test_update_adds_and_removes_redis(copied):
     assert copied.run("git", "diff", "HEAD~1").stdout == ""
 
 
+@pytest.mark.seconds(20)
 def test_update_replaces_one_target_by_another(copied):
     begin = copied.run("git", "rev-parse", "HEAD").stdout.strip()
     update(copied, "-d", "deploy_target=heroku")

@@ -17,6 +17,7 @@ EVERYTHING = {
 
 
 @pytest.mark.slow
+@pytest.mark.seconds(20)
 @pytest.mark.parametrize(
     ("targets", "linted"),
     [(["lint"], True), (["check", "migrate", "test"], False)],

@@ -11,7 +11,7 @@ from tests.support.options import EVERY_COMBINATION, FULL, QUESTIONS, VERSIONS
 from tests.support.project import Project
 from tests.support.verdicts import code_of, key_of, once
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.seconds(10)]
 CODE = code_of(sys.modules[__name__], Project)
 THRESHOLD = QUESTIONS["coverage_threshold"]["default"]
 
