@@ -1,4 +1,6 @@
-"""How much of template/ is Jinja: docs/contribute.md states these limits."""
+"""How much of template/ is Jinja, by the limits that docs/contribute.md states."""
+
+import re
 
 import jinja2
 import pytest
@@ -6,6 +8,9 @@ import pytest
 from tests.pipelines.readers import READERS
 from tests.support.options import TEMPLATE
 
+PAGE = (TEMPLATE / "docs/contribute.md").read_text()
+RULE = r"at most (\d+) block tags .* at most (\d+) outside .* at least (\d+) %"
+MOST, MOST_OUTSIDE, LEAST_PLAIN = map(int, re.search(RULE, PAGE).groups())
 PROVIDERS = tuple(
     name.partition("/")[0] for reader in READERS.values() for name in reader.FILES
 )
@@ -38,17 +43,17 @@ def plain_share(names):
 
 
 def test_template_has_few_block_tags():
-    assert tags_per_100_lines(NAMES.values()) <= 5
+    assert tags_per_100_lines(NAMES.values()) <= MOST
 
 
-def test_files_of_no_provider_have_fewer_block_tags():
+def test_files_outside_the_providers_have_fewer_block_tags():
     others = [path for name, path in NAMES.items() if not name.startswith(PROVIDERS)]
 
-    assert tags_per_100_lines(others) <= 3
+    assert tags_per_100_lines(others) <= MOST_OUTSIDE
 
 
-def test_nine_of_ten_python_files_are_plain():
-    assert plain_share(NAMES) >= 90
+def test_most_python_files_are_plain():
+    assert plain_share(NAMES) >= LEAST_PLAIN
 
 
 @pytest.mark.parametrize(
