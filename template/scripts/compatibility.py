@@ -1,4 +1,4 @@
-"""What a migration breaks for the running release, by the tables before and after it."""
+"""Find what a migration breaks for the running release: compare the tables before and after."""
 
 import re
 from typing import NamedTuple
@@ -10,9 +10,9 @@ COLUMNS = """
     WHERE attnum > 0 AND NOT attisdropped
     ORDER BY relname, attnum
 """
-# Constraints and indexes. The unique indexes refuse rows, the others make reading quick.
+# Constraints and indexes. Unique indexes reject rows; the others only speed up reading.
 RULES = """
-    SELECT number, relname, name, refuses, ARRAY(
+    SELECT number, relname, name, rejects, ARRAY(
         SELECT attname::text FROM pg_attribute
         WHERE attrelid = relid AND attnum = ANY(places)
     )
@@ -22,19 +22,19 @@ RULES = """
         UNION ALL
         SELECT oid, conrelid, conname, true, conkey
         FROM pg_constraint WHERE contype IN ('c', 'x')
-    ) AS rules (number, owner, name, refuses, places) ON owner = relid
+    ) AS rules (number, owner, name, rejects, places) ON owner = relid
     ORDER BY relname, name
 """
 UNLIMITED = ("character varying", "text")
 SIZED = re.compile(r"(character varying|numeric)\((\d+)(.*)\)")
 
-# What breaks, and what to do.
-GONE = "{} is gone, but the running release uses it: stop using it first, drop it in a later release."
-REQUIRED = "{} needs a value, but the running release gives none: give the field a db_default, or let it be null."
-NOT_NULL = "{} refuses null, but the running release may write it: before this, release code that never does."
-TYPE = "{} turns from {} into {}, but the running release expects the former: add a new column instead."
-RULE = "{} refuses rows of {} that the running release may write: before this, release code that writes none."
-INDEX = "Nobody can write to {1} while {0} is built: use AddIndexConcurrently, with atomic = False."
+# What breaks, and how to avoid it.
+GONE = "{} is gone, but the running release uses it: stop using it first, and drop it in a later release."
+REQUIRED = "{} needs a value, but the running release writes none: set a db_default, or allow null."
+NOT_NULL = "{} rejects null, but the running release may write it: first release code that never does."
+TYPE = "{} changes from {} to {}, but the running release expects the old type: add a new column instead."
+RULE = "{} rejects rows of {} that the running release may write: first release code that writes none."
+INDEX = "Writes to {1} wait while {0} is built: use AddIndexConcurrently, with atomic = False."
 
 
 class Column(NamedTuple):
@@ -50,7 +50,7 @@ class Column(NamedTuple):
 class Rule(NamedTuple):
     table: str
     name: str
-    refuses: bool
+    rejects: bool
     columns: list
 
 
@@ -64,7 +64,7 @@ def read_schema(connection):
 
 
 def breaks(before, after, atomic):
-    """Yield a sentence for each thing that the running release does not survive."""
+    """Yield a sentence for each change that breaks the running release."""
     (old_columns, old_rules), (columns, rules) = before, after
     old_tables = {table for table, _ in old_columns}
     tables = {table for table, _ in columns}
@@ -77,31 +77,31 @@ def breaks(before, after, atomic):
         if table in old_tables:
             old = old_columns.get((table, name))
             yield from changes(f"{table}.{name}", old, column)
-    # A new name keeps the number of an index, and a new type of its column keeps the name.
+    # A renamed index keeps its number; one whose column gets a new type keeps its name.
     names = {rule.name for rule in old_rules.values()}
     for number, rule in rules.items():
         is_new = number not in old_rules and rule.name not in names
-        # A new column holds nothing yet that a rule could refuse or an index sort.
+        # A new column is empty, so no rule rejects its rows and no index takes long.
         is_of_old = all((rule.table, name) in old_columns for name in rule.columns)
         if is_new and is_of_old and rule.table in old_tables:
-            if rule.refuses:
+            if rule.rejects:
                 yield RULE.format(rule.name, rule.table)
             elif atomic:
                 yield INDEX.format(rule.name, rule.table)
 
 
 def changes(name, old, new):
-    """Yield what breaks with a column that a table of the running release has now."""
+    """Yield a sentence for each change of a column that breaks the running release."""
     if old and new.not_null and not old.not_null:
         yield NOT_NULL.format(name)
     elif new.is_required and not (old and old.is_required):
         yield REQUIRED.format(name)
-    if old and not takes(new.type, old.type):
+    if old and not accepts(new.type, old.type):
         yield TYPE.format(name, old.type, new.type)
 
 
-def takes(new, old):
-    """Say whether a type is the old one, or a longer one for which no row is rewritten."""
+def accepts(new, old):
+    """Return whether the type is the old one, or a longer one that rewrites no row."""
     if re.fullmatch(r"character varying(\(\d+\))?", old) and new in UNLIMITED:
         return True
     longer, shorter = SIZED.fullmatch(new), SIZED.fullmatch(old)

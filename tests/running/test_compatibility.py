@@ -104,52 +104,52 @@ migrations.AlterField("Book", "shelf", models.IntegerField())""",
     "refuse_null": (
         """
 migrations.AlterField("Book", "sold", models.IntegerField(db_default=0))""",
-        ["users_book.sold refuses null, but"],
+        ["users_book.sold rejects null, but"],
     ),
     "shorten": (
         """
 migrations.AlterField("Book", "author", models.CharField(max_length=9, null=True))""",
-        ["users_book.author turns from text into character varying(9), but"],
+        ["users_book.author changes from text to character varying(9), but"],
     ),
     "shorten_more": (
         """
 migrations.AlterField("Book", "author", models.CharField(max_length=8, null=True))""",
-        ["users_book.author turns from character varying(9) into character varying(8)"],
+        ["users_book.author changes from character varying(9) to character varying(8)"],
     ),
     "round": (
         """
 migrations.AlterField("Book", "price", models.DecimalField(max_digits=9, decimal_places=1))
 """,
-        ["users_book.price turns from numeric(9,2) into numeric(9,1), but"],
+        ["users_book.price changes from numeric(9,2) to numeric(9,1), but"],
     ),
     "turn_into_text": (
         """
 migrations.AlterField("Book", "isbn", models.TextField())""",
-        ["users_book.isbn turns from integer into text, but"],
+        ["users_book.isbn changes from integer to text, but"],
     ),
     "index": (
         """
 migrations.AddIndex("Book", models.Index(fields=["title"], name="by_title"))""",
-        ["Nobody can write to users_book while by_title is built"],
+        ["Writes to users_book wait while by_title is built"],
     ),
     "refuse_twins": (
         """
 migrations.AddConstraint("Book", models.UniqueConstraint(fields=["title"], name="one"))""",
-        ["one refuses rows of users_book that"],
+        ["one rejects rows of users_book that"],
     ),
     "refuse_twins_by_index": (
         """
 migrations.AddConstraint(
     "Book", models.UniqueConstraint(models.F("price") + 1, name="one_price")
 )""",
-        ["one_price refuses rows of users_book that"],
+        ["one_price rejects rows of users_book that"],
     ),
     "refuse_numbers": (
         """
 migrations.AddConstraint(
     "Book", models.CheckConstraint(condition=models.Q(price__gt=0), name="dear")
 )""",
-        ["dear refuses rows of users_book that"],
+        ["dear rejects rows of users_book that"],
     ),
     "drop_column": (
         """
