@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from tests.support.options import EVERY_COMBINATION, TEMPLATE
+from tests.support.options import ENFORCING, EVERY_COMBINATION, TEMPLATE
 from tests.support.rendering import Rendered, renderer, renders
 from tests.support.verdicts import kept
 
@@ -93,3 +93,11 @@ def every_project(rendered):
     """Return the project of each combination of answers, by name, for reading only."""
     renders.render(EVERY_COMBINATION.values())
     return {name: rendered(**answers) for name, answers in EVERY_COMBINATION.items()}
+
+
+@pytest.fixture(scope="session")
+def every_pipeline(every_project, rendered):
+    """Return the project of each combination, also with an audit that can fail."""
+    renders.render(ENFORCING.values())
+    enforcing = {name: rendered(**answers) for name, answers in ENFORCING.items()}
+    return every_project | enforcing

@@ -16,15 +16,6 @@ from tests.graders.github import actionlint, github_schema, workflow_parser, ziz
 from tests.graders.gitlab import gitlab_ci_local, gitlab_schema, gitlab_shellcheck
 from tests.support import node
 from tests.support.contents import contents
-from tests.support.options import combinations
-from tests.support.rendering import renders
-
-ENFORCING = {
-    f"{name}-enforce": answers | {"dependency_audit": "enforce"}
-    for name, answers in combinations(
-        "ci_provider", "redis", "use_docker", "deploy_target"
-    ).items()
-}
 
 GITHUB = """\
 name: Clean
@@ -132,14 +123,6 @@ of_every_provider = pytest.mark.parametrize(
     ("provider", "grader"),
     [(provider, grader) for provider, found in GRADERS.items() for grader in found],
 )
-
-
-@pytest.fixture(scope="module")
-def every_pipeline(every_project, rendered):
-    """Return the project of each combination, and with an audit that can fail."""
-    renders.render(ENFORCING.values())
-    enforcing = {name: rendered(**answers) for name, answers in ENFORCING.items()}
-    return every_project | enforcing
 
 
 @pytest.mark.seconds(60)

@@ -1,35 +1,30 @@
 """The files for Docker, in every combination. test_image.py builds and runs them."""
 
+import sys
+
 import pytest
 import yaml
 
+from tests.graders.contents import refuse_graded
 from tests.graders.docker import checkov, compose_schema, hadolint
-from tests.support.options import FULL, combinations
+from tests.support.contents import check_each, contents
+from tests.support.options import EVERY_COMBINATION, FULL
+from tests.support.verdicts import code_of
 
-COMBINATIONS = {
-    name: answers
-    for name, answers in combinations("redis", "use_docker", "python_version").items()
-    if answers["use_docker"]
-}
+CODE = code_of(sys.modules[__name__])
 GRADERS = {"Dockerfile": [hadolint, checkov], "compose.yaml": [compose_schema]}
-
-
-def texts(rendered, name):
-    """Return each text that a file has in some combination."""
-    return {rendered(**answers).read(name) for answers in COMBINATIONS.values()}
 
 
 @pytest.mark.parametrize(
     ("name", "grader"),
     [(name, grader) for name, found in GRADERS.items() for grader in found],
 )
-def test_no_grader_finds_anything_in_any_combination(rendered, tmp_path, name, grader):
-    paths = []
-    for number, text in enumerate(texts(rendered, name)):
-        paths.append(tmp_path / f"{number}.{name}")
-        paths[-1].write_text(text)
-
-    assert grader(*paths) == []
+def test_no_grader_finds_a_defect_in_any_combination(
+    every_project, tmp_path, name, grader
+):
+    owners = contents(every_project, name)
+    assert owners
+    refuse_graded(grader, owners, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -55,14 +50,27 @@ def compose(rendered):
     )
 
 
-@pytest.mark.parametrize("answers", COMBINATIONS.values(), ids=COMBINATIONS.keys())
-def test_compose_starts_the_chosen_services(rendered, answers):
-    services = yaml.safe_load(rendered(**answers).read("compose.yaml"))["services"]
+def services(answers):
+    """Return the services that Compose starts in a project with these answers."""
+    found = {"web", "migrate", "postgres", "production", "proxy"}
+    found |= {"redis"} if answers["use_redis"] else set()
+    return found | ({"worker"} if answers.get("use_celery") else set())
 
-    expected = {"web", "migrate", "postgres", "production", "proxy"}
-    expected |= {"redis"} if answers["use_redis"] else set()
-    expected |= {"worker"} if answers.get("use_celery") else set()
-    assert services.keys() == expected
+
+def test_compose_starts_the_chosen_services(every_project):
+    def key(name, project):
+        return [project.tree["compose.yaml"], sorted(services(EVERY_COMBINATION[name]))]
+
+    def starts_the_chosen_services(name, project):
+        found = yaml.safe_load(project.read("compose.yaml"))["services"]
+        assert found.keys() == services(EVERY_COMBINATION[name])
+
+    with_docker = {
+        name: project
+        for name, project in every_project.items()
+        if EVERY_COMBINATION[name]["use_docker"]
+    }
+    check_each(with_docker, key, starts_the_chosen_services, CODE)
 
 
 def test_services_start_after_healthy_dependencies(compose):

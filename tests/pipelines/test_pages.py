@@ -1,15 +1,19 @@
 """The generated pages describe the pipeline, job by job."""
 
 import re
+import sys
 
 from tests.pipelines.answers import (
     EVERY_OPTION,
-    in_every_combination,
+    check_pipelines,
+    expected_of,
     of_every_provider,
 )
-from tests.pipelines.model import PIPELINE, expected
+from tests.pipelines.model import PIPELINE
 from tests.pipelines.readers import parse
+from tests.support.verdicts import code_of
 
+CODE = code_of(sys.modules[__name__])
 # The order of the jobs in the documented table
 ORDER = ["lint", "test", "build", "publish", "audit", "deploy-staging"]
 ORDER += ["deploy-production", "rollback-staging", "rollback-production", "newest"]
@@ -33,22 +37,24 @@ def test_each_job_names_its_section_of_the_page(rendered, provider):
     assert {anchor for anchor, _ in pairs} == {section(job) for job in jobs}
 
 
-@in_every_combination
-def test_documented_table_is_the_pipeline(rendered, answers):
-    text = rendered(**answers).read("docs/pipeline.md")
-    form = r"^\| \[([\w-]+)\]\(#([\w-]+)\) \| (.+) \| (.+) \| (.+) \|$"
-    rows = re.findall(form, text, re.M)
-    pipeline = expected(**answers)
-    names = {name for jobs in pipeline.values() for name in jobs}
-    assert [row[0] for row in rows] == [name for name in ORDER if name in names]
-    for name, anchor, runs, when, sees in rows:
-        assert anchor == section(name)
-        assert f"### {anchor}\n" in text
-        jobs = {flow: jobs[name] for flow, jobs in pipeline.items() if name in jobs}
-        job = next(iter(jobs.values()))
-        assert re.findall("`(.+?)`", runs) == job.run
-        check_when(when, job, jobs.keys())
-        check_sees(sees, job)
+def test_documented_table_is_the_pipeline(every_pipeline):
+    def documents_the_pipeline(name, project):
+        text = project.read("docs/pipeline.md")
+        form = r"^\| \[([\w-]+)\]\(#([\w-]+)\) \| (.+) \| (.+) \| (.+) \|$"
+        rows = re.findall(form, text, re.M)
+        pipeline = expected_of(name)
+        names = {name for jobs in pipeline.values() for name in jobs}
+        assert [row[0] for row in rows] == [name for name in ORDER if name in names]
+        for name, anchor, runs, when, sees in rows:
+            assert anchor == section(name)
+            assert f"### {anchor}\n" in text
+            jobs = {flow: jobs[name] for flow, jobs in pipeline.items() if name in jobs}
+            job = next(iter(jobs.values()))
+            assert re.findall("`(.+?)`", runs) == job.run
+            check_when(when, job, jobs.keys())
+            check_sees(sees, job)
+
+    check_pipelines(every_pipeline, documents_the_pipeline, CODE, "docs/pipeline.md")
 
 
 def check_when(when, job, workflows):

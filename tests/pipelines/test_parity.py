@@ -1,20 +1,26 @@
 """Every provider runs the same pipeline: the one that tests/pipelines/model.py defines."""
 
 import re
+import sys
 
 import pytest
 
 from tests.pipelines.answers import (
+    COMBINATIONS,
     PROVIDERS,
     TARGETS,
-    in_every_combination,
+    check_pipelines,
+    expected_of,
     of_every_provider,
+    pipeline_of,
 )
 from tests.pipelines.model import PIPELINE, expected, privileged
-from tests.pipelines.readers import READERS, github, parse, read
+from tests.pipelines.readers import READERS, github, parse
 from tests.pipelines.workflow_settings import expected_settings
 from tests.support.options import REDIS_STATES
+from tests.support.verdicts import code_of
 
+CODE = code_of(sys.modules[__name__])
 VARIABLES = "import {target}; print(*{target}.VARIABLES)"
 
 
@@ -22,35 +28,41 @@ def test_each_provider_has_a_reader():
     assert list(READERS) == PROVIDERS
 
 
-@in_every_combination
-def test_each_provider_runs_the_same_pipeline(rendered, answers):
-    pipeline = read(answers["ci_provider"], rendered(**answers))
-    assert pipeline == expected(**answers)
-    for workflow, jobs in expected(**answers).items():
-        assert list(pipeline[workflow]) == list(jobs), "the order of the jobs differs"
+def test_each_provider_runs_the_same_pipeline(every_pipeline):
+    def runs_the_same_pipeline(name, project):
+        pipeline = pipeline_of(name, project)
+        assert pipeline == expected_of(name)
+        for workflow, jobs in expected_of(name).items():
+            found = list(pipeline[workflow])
+            assert found == list(jobs), "the order of the jobs differs"
+
+    check_pipelines(every_pipeline, runs_the_same_pipeline, CODE)
 
 
-@in_every_combination
-def test_no_pull_request_sees_a_secret_or_can_push(rendered, answers):
-    pipeline = read(answers["ci_provider"], rendered(**answers))
-    assert privileged(pipeline["request"]) == []
-    assert privileged(pipeline["nightly"]) == []
-    deploys = answers.get("deploy_target", "none") != "none"
-    assert privileged(pipeline["main"]) == (
-        ["publish"] * answers["use_docker"]
-        + ["deploy-staging", "deploy-production"] * deploys
-    )
+def test_no_pull_request_sees_a_secret_or_can_push(every_pipeline):
+    def sees_no_secret(name, project):
+        pipeline = pipeline_of(name, project)
+        assert privileged(pipeline["request"]) == []
+        assert privileged(pipeline["nightly"]) == []
+        deploys = COMBINATIONS[name]["deploy_target"] != "none"
+        assert privileged(pipeline["main"]) == (
+            ["publish"] * COMBINATIONS[name]["use_docker"]
+            + ["deploy-staging", "deploy-production"] * deploys
+        )
+
+    check_pipelines(every_pipeline, sees_no_secret, CODE)
 
 
-@in_every_combination
-def test_jobs_see_only_the_secrets_of_their_environment(rendered, answers):
-    pipeline = read(answers["ci_provider"], rendered(**answers))
-    for jobs in pipeline.values():
-        for name, job in jobs.items():
-            if job.secrets and name != "publish":
-                environment, *others = job.secrets
-                assert name.endswith(f"-{environment}")
-                assert set(others) <= {"registry"}
+def test_jobs_see_only_the_secrets_of_their_environment(every_pipeline):
+    def sees_only_its_secrets(name, project):
+        for jobs in pipeline_of(name, project).values():
+            for name, job in jobs.items():
+                if job.secrets and name != "publish":
+                    environment, *others = job.secrets
+                    assert name.endswith(f"-{environment}")
+                    assert set(others) <= {"registry"}
+
+    check_pipelines(every_pipeline, sees_only_its_secrets, CODE)
 
 
 @pytest.mark.parametrize("target", sorted(set(TARGETS) - {"none"}))
@@ -72,13 +84,15 @@ def test_deploy_jobs_pass_the_secrets_that_their_target_reads(rendered, target):
     assert all(f"`{name}`" in text for name in names)
 
 
-@in_every_combination
-def test_each_change_builds_its_image_once(rendered, answers):
-    pipeline = read(answers["ci_provider"], rendered(**answers))
-    for workflow, command in (("request", "make image"), ("main", "make publish")):
-        commands = [it for job in pipeline[workflow].values() for it in job.run]
-        builds = [it for it in commands if it in ("make image", "make publish")]
-        assert builds == [command] * answers["use_docker"]
+def test_each_change_builds_its_image_once(every_pipeline):
+    def builds_once(name, project):
+        pipeline = pipeline_of(name, project)
+        for workflow, command in (("request", "make image"), ("main", "make publish")):
+            commands = [it for job in pipeline[workflow].values() for it in job.run]
+            builds = [it for it in commands if it in ("make image", "make publish")]
+            assert builds == [command] * COMBINATIONS[name]["use_docker"]
+
+    check_pipelines(every_pipeline, builds_once, CODE)
 
 
 @of_every_provider

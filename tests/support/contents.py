@@ -1,5 +1,6 @@
 """The distinct contents of many projects. Each is judged once, for all that have it."""
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -44,6 +45,31 @@ def refuse(kind, owners, parts, judge):
     """
     items = {item: parts(item) for item in owners}
     fail_for(each(kind, items, judge), owners)
+
+
+def check_each(projects, key, check, code):
+    """Run a check, which raises AssertionError, once for all projects with an equal key.
+
+    `key` and `check` are functions of the name of a project and the project. The key is
+    everything that the check depends on, next to its `code`.
+    """
+    owners = defaultdict(list)
+    for name, project in projects.items():
+        owners[json.dumps(key(name, project), sort_keys=True)].append(name)
+
+    def judge(keys):
+        return {it: errors(check, owners[it][0], projects) for it in keys}
+
+    refuse(check.__name__, owners, lambda key: [key, code], judge)
+
+
+def errors(check, name, projects):
+    """Return what a check finds in a project."""
+    try:
+        check(name, projects[name])
+    except AssertionError as error:
+        return [str(error)]
+    return []
 
 
 def fail_for(findings, owners):

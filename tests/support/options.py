@@ -89,3 +89,10 @@ VERSIONS = ("django_version", "python_version")
 EVERY_COMBINATION = combinations(
     "ci_provider", "redis", "use_docker", "deploy_target", *VERSIONS
 )
+# Only the pipeline depends on what happens when a dependency has a known vulnerability.
+ENFORCING = {
+    f"{name}-enforce": answers | {"dependency_audit": "enforce"}
+    for name, answers in combinations(
+        "ci_provider", "redis", "use_docker", "deploy_target"
+    ).items()
+}

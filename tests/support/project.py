@@ -47,6 +47,10 @@ class Project:
     def __truediv__(self, name):
         return self.path / name
 
+    def has(self, name):
+        """Return whether the project has a file."""
+        return (self.path / name).is_file()
+
     def read(self, name):
         return (self.path / name).read_text()
 

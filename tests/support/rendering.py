@@ -4,6 +4,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from unittest import mock
 import copier
 import jinja2
 from copier import _main as copier_main
+from copier._user_data import AnswersMap
 
 from tests.support.cache import CACHE, FRESH, RUN, Cache, today
 from tests.support.options import QUESTIONS, TEMPLATE
@@ -32,6 +34,8 @@ CREATE TABLE IF NOT EXISTS trees (key TEXT PRIMARY KEY, tree TEXT, run TEXT, day
 CREATE TABLE IF NOT EXISTS contents (hash TEXT PRIMARY KEY, content BLOB);
 """
 KEPT_DAYS = 7
+# Where Linux has it, this folder is in memory: Copier writes about 60 files each time.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 compile_template, compiled = jinja2.Environment.compile, {}
 
@@ -54,16 +58,37 @@ name_once = functools.cached_property(copier_main.Worker.answers_relpath.fget)
 name_once.__set_name__(copier_main.Worker, "answers_relpath")
 
 
+def once_per_answer(compute):
+    """Return a method that computes again only when there is another answer."""
+
+    def known(self):
+        answers = getattr(self, "answers", self)
+        state = len(answers.user), len(answers.hidden), id(answers.external)
+        if vars(answers).get(compute, [None])[0] != state:
+            vars(answers)[compute] = state, compute(self)
+        return vars(answers)[compute][1]
+
+    return known
+
+
+# Copier gathers the answers for each path. They change only while it asks.
+combined_once = property(once_per_answer(AnswersMap.combined.fget))
+remembered_once = once_per_answer(copier_main.Worker._answers_to_remember)
+
+
 @contextlib.contextmanager
 def quick_copier():
     """Let Copier leave out what it repeats, for a template that does not change."""
     worker = mock.patch.multiple(
         copier_main.Worker,
         answers_relpath=name_once,
+        _answers_to_remember=remembered_once,
         # Two calls of git for each file, which do nothing outside of a repository
         _sync_git_index_executable_bit=lambda *_: None,
     )
-    with worker, mock.patch.object(copier_main, "Template", template_once):
+    answers = mock.patch.object(AnswersMap, "combined", combined_once)
+    template = mock.patch.object(copier_main, "Template", template_once)
+    with worker, answers, template:
         yield
 
 
@@ -205,7 +230,7 @@ class Renders(Cache):
     def keep(self, key, answers):
         """Render a project, and keep it."""
         check(answers)
-        with tempfile.TemporaryDirectory() as folder, quick_copier():
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder, quick_copier():
             source = str(self.template)
             copier.run_copy(source, folder, answers, defaults=True, quiet=True)
             files = files_of(Path(folder))
@@ -271,6 +296,9 @@ class Rendered(Project):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(self.renders.content(content))
             path.chmod(mode)
+
+    def has(self, name):
+        return name in self.tree
 
     def read(self, name):
         if name not in self.tree:

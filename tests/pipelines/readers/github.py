@@ -63,7 +63,7 @@ def parse(project):
     return {
         name: project.yaml(name)
         for name in [*FILES, ROLLBACK]
-        if name in FILES or (project / name).exists()
+        if name in FILES or project.has(name)
     }
 
 
