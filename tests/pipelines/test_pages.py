@@ -28,7 +28,7 @@ def section(job):
 def test_each_job_names_its_section_of_the_page(rendered, provider):
     project = rendered(ci_provider=provider, **EVERY_OPTION)
     pairs = re.findall(
-        r"# When red: docs/pipeline\.md#([\w-]+)\n *([\w-]+):",
+        r"# If it fails: docs/pipeline\.md#([\w-]+)\n *([\w-]+):",
         "".join(project.read(name) for name in parse(provider, project)),
     )
     for anchor, job in pairs:
@@ -62,8 +62,8 @@ def check_when(when, job, workflows):
     assert ("on every change" in when) == (workflows >= {"request", "main"})
     assert ("request" in when) == (workflows == {"request"})
     assert ("push to main" in when) == (workflows == {"main"})
-    assert ("somebody starts it" in when) == (workflows == {"rollback"})
-    assert ("somebody approves" in when) == job.manual
+    assert ("started manually" in when) == (workflows == {"rollback"})
+    assert ("with an approval" in when) == job.manual
     assert ("nightly" in when) == ("nightly" in workflows)
     assert ("may fail" in when) == job.may_fail
     after = re.search(r"after ([\w-]+)(?: and ([\w-]+))?", when)

@@ -41,7 +41,7 @@ GITHUB_ROLLBACK = {
             "workflow_dispatch": {
                 "inputs": {
                     "environment": {
-                        "description": "Which environment goes back to the release before?",
+                        "description": "Environment to roll back",
                         "type": "choice",
                         "options": ["staging", "production"],
                         "required": "true",
@@ -86,12 +86,12 @@ def gitlab_stages(use_docker, deploys):
 def circleci_settings(deploys):
     """Return the version and the parameter: CircleCI's project settings have the rest."""
     run = {
-        "description": "Which workflow to run. The schedule sets this.",
+        "description": "Workflow to run. Set by the nightly schedule.",
         "type": "enum",
         "enum": ["ci", "nightly"],
         "default": "ci",
     }
     if deploys:
-        run["description"] = run["description"][:-1] + ", or who goes back."
+        run["description"] = run["description"][:-1] + ", or manually to roll back."
         run["enum"] = [*run["enum"], "rollback-staging", "rollback-production"]
     return {"version": "2.1", "parameters": {"run": run}}
