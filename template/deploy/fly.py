@@ -33,7 +33,7 @@ def history(environment):
         if release["Status"] == "complete" and release["ImageRef"]
     ]
     # Setting a secret creates a release with the newest image, even if that one failed,
-    # so only the machines show what runs.
+    # so only the machines show which image runs.
     running = find_machines(environment).values()
     newest = next((n for n, image in enumerate(ran) if image in running), 0)
     return [(image, image) for image in ran[newest:]]

@@ -1,10 +1,10 @@
-"""A machine for the stand-in of Heroku: it builds and runs real releases of a project.
+"""A machine for the stand-in of Heroku, which builds and runs real releases.
 
 python tests/deployment/dyno.py build|release|web COMMIT
 
 $DYNO_VENV has the project's packages, $DYNO_PROXY is nginx's folder. As with Heroku's
-preboot, the old web process serves until the new one does; when that never does, the
-old one goes on.
+preboot, the old web process serves until the new one is ready. If it never is, the old
+one keeps serving.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ def main():
     slug = FOLDER / "slugs" / commit
     environment = os.environ | {"HEROKU_BUILD_COMMIT": commit, "PYTHONPATH": str(slug)}
     environment["PATH"] = f"{slug}/.venv/bin:{environment['PATH']}"
-    # What the person who deploys has set is not what the dyno has.
+    # A dyno does not have the variables of the machine that deploys.
     for name in [name for name in environment if name.startswith(("GIT_", "RELEASE"))]:
         del environment[name]
     {"build": build, "release": release, "web": web}[action](commit, slug, environment)
@@ -52,7 +52,7 @@ def release(commit, slug, environment):
 
 
 def web(commit, slug, environment):
-    """Start a web process, send nginx to it, and end the one before."""
+    """Start a web process, switch nginx to it, and stop the previous one."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -75,19 +75,19 @@ def web(commit, slug, environment):
     subprocess.run(
         ["nginx", "-p", PROXY, "-c", "nginx.conf", "-s", "reload"], check=True
     )
-    time.sleep(1)  # The requests that nginx had sent to the old one reach it.
+    time.sleep(1)  # until the old process has nginx's last requests
     if old:
         os.kill(old, signal.SIGTERM)
 
 
 def find_process(slug, name):
-    """Return the command of a process type of the Procfile: a shell runs it, as on Heroku."""
+    """Return the command of a process type of the Procfile, which a shell runs as on Heroku."""
     lines = (slug / "Procfile").read_text().splitlines()
     return ["bash", "-c", dict(line.split(": ", 1) for line in lines)[name]]
 
 
 def answers(process, port):
-    """Wait for an answer: gunicorn accepts connections before it has loaded the project."""
+    """Wait for a response: Gunicorn accepts connections before it has loaded the project."""
     deadline = time.monotonic() + 30
     while process.poll() is None and time.monotonic() < deadline:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)

@@ -1,4 +1,4 @@
-"""A server for the sites of all environments, which answers what the stand-ins say.
+"""A server for the sites of all environments, with the responses that the stand-ins set.
 
 python tests/deployment/sites.py PORT FOLDER, where FOLDER is the stand-ins' $STAND_IN
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class Sites(ThreadingHTTPServer):
-    """A server for all sites: http://localhost:PORT/NAME is the one of that name."""
+    """A server for all sites: http://localhost:PORT/NAME is the site NAME."""
 
     daemon_threads = True
 
@@ -32,7 +32,7 @@ class Site(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(answer | {"checks": checks}).encode())
 
     def log_message(self, *arguments):
-        """Say nothing."""
+        """Log nothing."""
 
 
 if __name__ == "__main__":

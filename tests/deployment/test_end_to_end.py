@@ -125,7 +125,7 @@ def visitors(port, number=3):
 
 @pytest.fixture
 def platform(render, nginx, tmp_path):
-    """Yield Heroku, with a machine that runs real processes of a project."""
+    """Yield Heroku with a machine that runs a project's real processes."""
     folder, port = nginx
     project = render(deploy_target="heroku")
     url = "https://staging.my-project.example.com"

@@ -60,7 +60,7 @@ def seconds(text):
 
 
 def setting(project, name):
-    """Return a number that config/gunicorn.py assigns, or takes by default."""
+    """Return a number that config/gunicorn.py assigns, or its default there."""
     for node in ast.parse(project.read("config/gunicorn.py")).body:
         if isinstance(node, ast.Assign) and node.targets[0].id == name:
             numbers = [it for it in ast.walk(node) if isinstance(it, ast.Constant)]
@@ -117,7 +117,7 @@ def test_image_runs_each_process_and_the_migrations(rendered, answers, environme
     processes = {"web", "worker"} if answers.get("use_celery") else {"web"}
     assert found["processes"].keys() == processes
     assert found["deploy"]["release_command"] == "python manage.py migrate --noinput"
-    # Fly.io keeps the entry point of an image before each of these.
+    # Fly.io puts the entry point of an image before each of these.
     assert "ENTRYPOINT" not in project.read("Dockerfile")
 
 
@@ -147,7 +147,7 @@ def test_process_has_time_to_stop(rendered, answers, environment):
         settings = project.read("config/settings/base.py")
         [limit] = re.findall("CELERY_TASK_TIME_LIMIT = ([0-9]+)", settings)
         assert grace >= int(limit)
-    # flyctl gives up a machine that has not ended and started in this time.
+    # flyctl waits this long for a machine to stop and start.
     assert seconds(found["deploy"].get("wait_timeout", "5m")) > grace
 
 

@@ -53,7 +53,7 @@ def project(render_for_module):
         staging_url="https://staging.example.com",
     )
     project.commit("A")
-    # Without the Kamal of this machine
+    # Without a Kamal that is already installed
     path = os.pathsep.join(
         folder
         for folder in os.environ["PATH"].split(os.pathsep)
@@ -187,7 +187,7 @@ class Server(Kamal):
         return (self.folder / name).read_text()
 
     def calls(self):
-        """Return the commands that Docker got."""
+        """Return the commands that Docker received."""
         return self.read("calls").splitlines()
 
     def run_first(self):

@@ -49,7 +49,7 @@ def objects(text):
 
 
 def pods(text):
-    """Return the specification of the pods of each object that makes some."""
+    """Return the pod specification of each object that creates pods."""
     return {
         name: it["spec"]["template"]["spec"]
         for name, it in objects(text).items()

@@ -1,4 +1,4 @@
-"""The smoke test trusts only /readyz, and ends in time whatever the server does."""
+"""The smoke test accepts only /readyz, and ends in time whatever the server does."""
 
 import contextlib
 import json
@@ -23,14 +23,14 @@ NOT_READY = {
 
 
 class Server(NamedTuple):
-    """Where a server is, and the requests that it got."""
+    """The URL of a server, and the requests that it received."""
 
     url: str
     requests: list
 
 
 def answer(status, body, **headers):
-    """Return the bytes of an answer; a body that is not a text becomes JSON."""
+    """Return the bytes of a response; a body that is not text becomes JSON."""
     text = body if isinstance(body, str) else json.dumps(body)
     lines = [f"HTTP/1.1 {status} Any", f"Content-Length: {len(text)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -39,9 +39,9 @@ def answer(status, body, **headers):
 
 @contextlib.contextmanager
 def serving(*behaviours):
-    """Serve each connection as the next behaviour says, and all others as the last one.
+    """Serve each connection with the next behaviour, and all others with the last one.
 
-    A behaviour is an answer, or a function that gets the connection.
+    A behaviour is a response, or a function of the connection.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         requests = []
@@ -92,7 +92,7 @@ def silence(connection):
 
 @pytest.fixture
 def smoke(rendered):
-    """Return a function that tests an address; it returns the code, the text and the time."""
+    """Return a function that tests a URL; it returns the exit code, the output and the time."""
     project = rendered(deploy_target="heroku")
 
     def smoke(*arguments, seconds=1):
@@ -197,7 +197,7 @@ def test_refused_connection_is_reported(smoke):
 
 
 def test_unknown_name_is_reported(smoke):
-    code, text, took = smoke("https://nobody.invalid")
+    code, text, took = smoke("https://unknown.invalid")
 
     assert code == 1
     assert "was not ready after 1 s: its host name does not resolve." in text

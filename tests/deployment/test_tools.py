@@ -16,10 +16,10 @@ from tests.support.machine import link_programs
 
 NAMES = {"fly": "flyctl", "kubernetes": "kubectl", "render": "render"}
 PROGRAM = b"#!/bin/sh\necho fetched $1\n"
-# These programs do not include a platform's command line.
+# Without a platform's command line
 PROGRAMS = ["bash", "chmod", "git", "make", "mkdir", "python3", "sh"]
 OTHER_MACHINE = 'import platform\nplatform.machine = lambda: "arm64"\n'
-# It installs the same file as npm.
+# It writes the same file as npm.
 NPM = """\
 #!/bin/sh
 echo "$*" > calls.txt
@@ -30,7 +30,7 @@ on_each_fetched = pytest.mark.parametrize("target", NAMES)
 
 
 class Host(ThreadingHTTPServer):
-    """A stand-in for the host of the downloads: it answers with `body`."""
+    """A stand-in for the download host: it responds with `body`."""
 
     daemon_threads = True
     body = b""
@@ -53,7 +53,7 @@ class Download(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *arguments):
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.support.options import FULL, QUESTIONS, TEMPLATE, choices, combinatio
 
 PAGES = [TEMPLATE / "README.md", *sorted(TEMPLATE.glob("docs/**/*.md"))]
 
-# The commands of the delivered pages that another file runs.
+# Commands of the generated pages that other tests run
 ELSEWHERE = {
     "make ci",  # test_generated.py
     "make newest",  # test_nightly.py
@@ -19,7 +19,7 @@ ELSEWHERE = {
     "make worker",
     "make help",
     "make publish",  # test_publish.py
-    # They want a registry with an image.
+    # These need a registry with an image.
     "docker buildx imagetools inspect IMAGE:COMMIT --format '{{ \"{{ json .Provenance }}\" }}'",
     "docker buildx imagetools inspect IMAGE:COMMIT --format '{{ \"{{ json .SBOM }}\" }}'",
     "make deploy",  # test_sequence.py, as the next two
@@ -36,7 +36,7 @@ ELSEWHERE = {
     "celery --app config worker --loglevel info",
     "python manage.py collectstatic --noinput",
 }
-DELIVERED = "".join(
+GENERATED = "".join(
     path.read_text()
     for path in (
         TEMPLATE / "template" / "README.md.jinja",
@@ -45,7 +45,7 @@ DELIVERED = "".join(
         *(TEMPLATE / "extensions" / "pages" / "pipeline").iterdir(),
     )
 )
-# test_deliver.py, test_kamal.py and test_tools.py run these.
+# test_sequence.py, test_smoke.py and test_tools.py run these.
 DEPLOYMENT = r"make tools|make (deploy|rollback)( ENVIRONMENT=(staging|production))?|make smoke URL=https\S+"
 
 
@@ -58,12 +58,12 @@ def commands(text):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page):
+def test_links_lead_to_existing_files(page):
     for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
 
 
-def test_the_questions_are_those_of_copier_yml():
+def test_documented_questions_are_those_of_copier_yml():
     page = (TEMPLATE / "docs" / "questions.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|", page, re.MULTILINE)
 
@@ -75,7 +75,7 @@ def test_the_questions_are_those_of_copier_yml():
         assert default in (stated, stated.lower(), "from the name", "a sentence")
 
 
-def test_targets_that_the_pages_name_exist():
+def test_documented_make_targets_exist():
     makefiles = [TEMPLATE / "Makefile", TEMPLATE / "template" / "Makefile.jinja"]
     text = "".join(makefile.read_text() for makefile in makefiles)
     targets = set(re.findall(r"^([a-z-]+):", text, re.MULTILINE))
@@ -92,7 +92,7 @@ WITH_TARGET = {
 
 
 @pytest.mark.parametrize("answers", WITH_TARGET.values(), ids=WITH_TARGET)
-def test_the_manual_has_commands_of_its_platform_that_exist(rendered, answers):
+def test_manual_has_existing_commands_of_its_platform(rendered, answers):
     platform = platform_of(**answers)
     page = rendered(**answers).read("docs/deployment.md")
     found = commands(page) | set(re.findall(f"`({platform.tool} [^`]+)`", page))
@@ -107,7 +107,7 @@ def test_the_manual_has_commands_of_its_platform_that_exist(rendered, answers):
 
 
 @pytest.mark.parametrize("answers", WITH_TARGET.values(), ids=WITH_TARGET)
-def test_the_manual_names_every_variable_that_a_deployment_needs(rendered, answers):
+def test_manual_lists_every_variable_of_a_deployment(rendered, answers):
     project = rendered(**answers)
     module = ast.parse(project.read(f"deploy/{answers['deploy_target']}.py"))
     names = [
@@ -131,10 +131,10 @@ def project(render_for_module):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", sorted(commands(DELIVERED) - ELSEWHERE))
-def test_a_command_of_the_delivered_pages_works(project, command):
+@pytest.mark.parametrize("command", sorted(commands(GENERATED) - ELSEWHERE))
+def test_commands_of_the_generated_pages_work(project, command):
     if command.startswith("python manage.py"):
-        # In production the environment is there; here make brings it.
+        # In production the environment is active; here make activates it.
         command = command.replace("python manage.py ", "make manage ARGS=")
         project.make("manage", "ARGS=migrate")
 

@@ -15,7 +15,7 @@ def hadolint(*paths):
 
 
 def checkov(*paths):
-    """Find what checkov does in Dockerfiles. It runs apart: it wants a hundred packages."""
+    """Return the findings of checkov, which runs in its own environment of 100 packages."""
     files = [word for path in paths for word in ("--file", path)]
     options = ["--framework=dockerfile", "--skip-download", "--quiet", "--output=json"]
     result = run(UV, "tool", "run", "--quiet", *CHECKOV, *options, *files)

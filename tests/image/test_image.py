@@ -1,4 +1,4 @@
-"""The image is built and run, by the engine that the docker command finds."""
+"""Build and run the image with the engine of the docker command."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 RELEASE = production()["RELEASE"]
-# An engine that the tests share may have no other network.
+# A shared engine may have no other network.
 RUN = ["run", "--rm", "--network", "host"]
 IN_THE_IMAGE = {"apps", "config", "manage.py", "pyproject.toml", "requirements.txt"}
 IN_THE_IMAGE |= {"__pycache__", "staticfiles"}
@@ -40,7 +40,7 @@ def docker(*command, **options):
 
 @pytest.fixture(scope="module")
 def engine():
-    """Skip the test where no container engine answers. In a pipeline that is an error."""
+    """Skip the tests without a container engine; in a pipeline, fail them."""
     try:
         found = docker("version", "--format", "{{.Server.Version}}")
     except FileNotFoundError:
@@ -51,7 +51,7 @@ def engine():
 
 
 def build(project, engine):
-    """Build the image as a user does; return its name."""
+    """Build the image with `make image`; return its name."""
     name = f"slipway-test-{uuid.uuid4()}"
     project.make_ok("image", IMAGE=name, RELEASE=RELEASE, **engine)
     return f"{name}:{RELEASE}"
@@ -95,7 +95,7 @@ def variables(project, image):
         for number, name in enumerate(sorted(uses)):
             variables[name] = f"redis://127.0.0.1:{port}/{number}"
         variables |= production()
-        del variables["RELEASE"]  # The image knows it.
+        del variables["RELEASE"]  # The image has it.
         done = docker(*RUN, *given(variables), image, "python", "manage.py", "migrate")
         assert done.returncode == 0, done.stdout
         yield variables
@@ -108,7 +108,7 @@ def given(variables):
 
 @contextlib.contextmanager
 def container(image, variables, *command, options=(), port=None):
-    """Run a container; yield its name and the port that it serves on."""
+    """Run a container; yield its name and its port."""
     name, port = f"slipway-test-{uuid.uuid4()}", port or closed_port()
     options = [*RUN, "--detach", "--name", name, *options]
     done = docker(*options, *given(variables | {"PORT": str(port)}), image, *command)
@@ -120,7 +120,7 @@ def container(image, variables, *command, options=(), port=None):
 
 
 def eventually(function, name):
-    """Return what a function returns, once the container of this name is ready for it."""
+    """Return the result of a function once the container is ready for it."""
 
     def try_it():
         with contextlib.suppress(OSError):
@@ -157,7 +157,7 @@ def test_image_runs_on_a_read_only_disk(image, variables):
 
 
 def test_health_check_of_the_image_fails_without_a_database(project, image, variables):
-    # Some engines keep images in a format that has no place for it.
+    # Read from the Dockerfile: the image formats of some engines omit it.
     command = re.search(r"HEALTHCHECK .*\\\n *CMD (.*)", project.read("Dockerfile"))[1]
     command = json.loads(command)
     nowhere = variables | {"POSTGRES_PORT": str(closed_port())}
@@ -235,13 +235,13 @@ def test_changed_code_changes_only_one_layer(project, engine, image):
 
 
 def layers(image):
-    asked = docker("inspect", image, "--format", "{{json .RootFS.Layers}}")
-    return json.loads(asked.stdout)
+    done = docker("inspect", image, "--format", "{{json .RootFS.Layers}}")
+    return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("service", ["web", "production"])
 def test_services_of_compose_serve(project, image, variables, service):
-    # Its command and environment, on the servers of this test.
+    # With the command and environment of Compose, on the servers of this test.
     found = yaml.safe_load(project.read("compose.yaml"))["services"][service]
     assert variables.keys() >= {
         name for name in found["environment"] if name.startswith(("POSTGRES", "REDIS"))

@@ -15,19 +15,19 @@ METADATA = {
     "containerimage.digest": DIGEST,
     "image.name": f"registry.example.com/team/name:{40 * 'd'}",
 }
-# It notes what it was asked, and writes the file that buildx would write.
+# It records its arguments, and writes the metadata file of buildx.
 DOCKER = """\
 #!/bin/sh
-echo "$*" >> asked.txt
+echo "$*" >> calls.txt
 case "$*" in *--metadata-file\\ reports/image.json*) cp metadata.json reports/image.json;; esac
 """
-# A machine with these has neither uv nor Python.
+# Without uv and Python
 PROGRAMS = ["bash", "cp", "git", "grep", "make", "mkdir", "sed", "sh", "tr"]
 
 
 @pytest.fixture
 def project(render):
-    """Return a project that is committed, with Docker's stand-in and few other programs."""
+    """Return a committed project, with a stand-in for Docker and few other programs."""
     project = render(use_docker=True)
     project.commit()
     (project / "metadata.json").write_text(json.dumps(METADATA, indent=2))
@@ -41,9 +41,9 @@ def make(project, *arguments, **variables):
     return project.make(*arguments, PATH=str(project / "bin"), **variables)
 
 
-def asked(project):
+def call(project):
     """Return the words of the only command that Docker got."""
-    (line,) = project.read("asked.txt").splitlines()
+    (line,) = project.read("calls.txt").splitlines()
     return shlex.split(line)
 
 
@@ -51,7 +51,7 @@ def test_image_is_tagged_with_its_commit_and_not_pushed(project):
     done = make(project, "image")
 
     assert done.returncode == 0, done.stdout
-    words = asked(project)
+    words = call(project)
     assert words[words.index("--tag") + 1] == f"my-project:{project.head()}"
     assert f"RELEASE={project.head()}" in words
     assert "--push" not in words
@@ -66,7 +66,7 @@ def test_publish_pushes_once_and_prints_the_digest(project, as_variable):
         done = make(project, "publish", f"IMAGE={image}")
 
     assert done.returncode == 0, done.stdout
-    words = asked(project)
+    words = call(project)
     assert words[:3] == ["buildx", "build", "--push"]
     options = dict(zip(words, words[1:], strict=False))
     assert options["--tag"] == f"ghcr.io/team/name:{project.head()}"
@@ -84,7 +84,7 @@ def test_publish_needs_a_registry(project, image):
 
     assert done.returncode == 2
     assert done.stdout.startswith("Name the image in its registry: make publish IMAGE=")
-    assert not (project / "asked.txt").exists()
+    assert not (project / "calls.txt").exists()
 
 
 def test_publish_needs_a_commit(project):
@@ -93,7 +93,7 @@ def test_publish_needs_a_commit(project):
 
     assert done.returncode == 2
     assert done.stdout.startswith("Commit first:")
-    assert not (project / "asked.txt").exists()
+    assert not (project / "calls.txt").exists()
 
 
 def test_publish_fails_with_docker_or_without_a_digest(project):

@@ -1,7 +1,7 @@
-"""Measure what docs/speed.md says: `make bench`.
+"""Measure the figures of docs/speed.md: `make bench`.
 
-Seconds depend on the machine, so what is compared runs side by side, in turns, and what
-counts is the ratio of the medians.
+Seconds depend on the machine, so the compared commands run in turns, and the result is
+the ratio of the medians.
 """
 
 import itertools

@@ -47,7 +47,7 @@ def main():
 
 
 def compile_project(project):
-    """Return the compiled requirements of a project, by whether dev is in them."""
+    """Return the compiled requirements of a project, without and with dev."""
     arguments = " ".join(sys.argv[1:])
     subprocess.run(
         ["make", "--silent", "lock", f"ARGS={arguments}"], cwd=project, check=True
@@ -61,7 +61,7 @@ def requirements(text):
 
 
 def point(dev, answers):
-    """Return a place where a requirement can stand, so that guards can be evaluated."""
+    """Return the values of a file and its answers, with which guards are evaluated."""
     redis = answers["use_redis"]
     return tuple(
         {
@@ -76,7 +76,7 @@ def point(dev, answers):
 
 
 def guards(points):
-    """Yield Jinja conditions from short to long, with the points at which each holds."""
+    """Yield Jinja conditions from short to long, with the points at which each is true."""
     names = ["dev", "use_redis", "has_worker", "has_channels", "is_django_lts"]
     atoms = names + [f"not {name}" for name in names]
     for version in choices("python_version"):

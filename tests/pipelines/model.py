@@ -32,7 +32,7 @@ class Job:
     may_fail: bool = False
     has_timeout: bool = True
     is_cached: bool = True  # begins with the packages that an earlier run downloaded
-    # What it has next to the code: uv, or Docker, which may have a pinned builder.
+    # its programs: uv, or Docker, which may have a pinned builder
     tools: list = field(default_factory=lambda: ["uv"])
     publishes: list = field(default_factory=list)
     consumes: list = field(default_factory=list)  # what another job has published

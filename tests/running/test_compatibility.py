@@ -83,7 +83,7 @@ migrations.RunSQL("ALTER TABLE users_book ADD half int GENERATED ALWAYS AS (page
 migrations.RenameIndex("Author", new_name="next_year", old_name="next")""",
     "remove_rule": """
 migrations.RemoveConstraint("Author", "true")""",
-    "take_out_of_the_model_alone": """
+    "take_out_of_the_model_only": """
 migrations.SeparateDatabaseAndState(
     state_operations=[migrations.RemoveField("Book", "blurb")]
 )""",

@@ -73,10 +73,10 @@ def test_killed_runner_releases_the_lock(render):
     (project / "apps/users/migrations/0002_slow.py").write_text(SLOW)
     with project.services() as variables:
         first = begin(project, variables)
-        told = ""
-        while "0002_slow" not in told:  # No end of line: it is in the middle of it.
+        printed = ""
+        while "0002_slow" not in printed:  # No end of line: it is in the middle of it.
             assert first.poll() is None
-            told += first.stdout.read(1)
+            printed += first.stdout.read(1)
         first.kill()
         second = begin(project, variables)
         output = second.communicate(timeout=60)[0]

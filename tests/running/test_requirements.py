@@ -25,21 +25,21 @@ def known_packages(rendered, shared_folder):
         done.touch()
 
 
-def lock_again(delivered, folder, **variables):
+def lock_again(original, folder, **variables):
     """Return a copy of a project in which `make lock` has run."""
-    project = delivered.copy_to(folder)
+    project = original.copy_to(folder)
     project.make_ok("lock", **variables)
     return project
 
 
 @pytest.mark.parametrize("answers", COMBINATIONS.values(), ids=COMBINATIONS.keys())
 def test_locking_again_changes_nothing(rendered, known_packages, tmp_path, answers):
-    delivered = rendered(**answers)
+    original = rendered(**answers)
 
-    project = lock_again(delivered, tmp_path / "project", UV_OFFLINE="1")
+    project = lock_again(original, tmp_path / "project", UV_OFFLINE="1")
 
     for name in NAMES:
-        assert project.read(name) == delivered.read(name)
+        assert project.read(name) == original.read(name)
 
 
 def test_pip_installs_the_lock_file(rendered, tmp_path):

@@ -49,13 +49,13 @@ FULL = REDIS_STATES["redis-celery-channels"]
 
 
 def is_offered(answers):
-    """Say whether the answers go together: some targets need an image."""
-    wants_image = answers.get("deploy_target") in NEED_DOCKER
-    return answers.get("use_docker", False) or not wants_image
+    """Return whether Copier accepts these answers: some targets need an image."""
+    needs_image = answers.get("deploy_target") in NEED_DOCKER
+    return answers.get("use_docker", False) or not needs_image
 
 
 def label(question, value):
-    """Return what stands for an answer in a test id: nothing for no."""
+    """Return the part of a test id for an answer, which is empty for no."""
     return str(value) if not isinstance(value, bool) else question * value
 
 

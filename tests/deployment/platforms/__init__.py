@@ -1,4 +1,4 @@
-"""The platforms of all targets, for the tests: each is a project, stand-ins and sites."""
+"""The platforms of all targets for the tests: each has a project, stand-ins and sites."""
 
 from tests.deployment.platforms.fly import Fly
 from tests.deployment.platforms.heroku import Heroku

@@ -28,27 +28,27 @@ def sites():
 class Platform:
     """A project, its commits from old to new, and a platform with both environments.
 
-    A target has a class in a module of its own, which is all that the tests know of it.
-    `tool` is its command line, `secrets` the variables that it requires, and `reads` how
-    its harmless commands begin. The stand-in fails at the steps below, when commit B is
-    deployed after commit A.
+    Each target has a subclass in its own module with everything that the tests need to
+    know about it. `tool` is its command line, `secrets` the variables that it requires,
+    and `reads` the beginnings of its read-only commands. The lists of steps are those at
+    which the stand-in can fail when commit B is deployed after commit A.
     """
 
     names = {"staging": "my-project-staging", "production": "my-project-production"}
     secrets = {}
     timeout = 60  # seconds for a whole deployment
     held = ""  # a step at which a test can cancel the deployment
-    # The environment, the step and the message, where A still serves.
+    # (environment, step, message): A still serves.
     fails_before_switch = []
-    fails_during_switch = []  # the steps after which something runs B
-    fails_during_rollback = []  # the steps that fail while B is rolled back
-    fails_at_first = []  # the steps of a first release that does not start
+    fails_during_switch = []  # some process already runs B
+    fails_during_rollback = []  # B is being rolled back
+    fails_at_first = []  # B is the first release
     own_files = set()  # of a project, next to those of every target
     trace = ""  # an expression that no project with another target may contain
     commands = {}  # of the manual, with their options
     runs_image = False  # that the pipeline publishes
-    # What its jobs need next to Python, git and make, and whether they log in to read the
-    # registry. GitHub's runners have every tool.
+    # The tools of its jobs in addition to Python, git and make (GitHub's runners have all),
+    # and whether the jobs log in to the registry to read.
     job_tools = ["uv"]
     pulls_image = False
 
@@ -78,7 +78,7 @@ class Platform:
         return json.loads((self.folder / "state.json").read_text())
 
     def calls(self):
-        """Return the commands that the platform got, apart from those that only read."""
+        """Return the commands that the platform received, without the read-only ones."""
         if not (self.folder / "calls").exists():
             return []
         lines = (self.folder / "calls").read_text().splitlines()
@@ -89,7 +89,7 @@ class Platform:
         (self.folder / f"sites/{name}.json").write_text(json.dumps(answer))
 
     def serves(self, name):
-        """Return the commit that a site answers with."""
+        """Return the commit that a site reports."""
         return json.loads((self.folder / f"sites/{name}.json").read_text())["release"]
 
     def start(self, verb, environment, release="", **variables):
@@ -116,7 +116,7 @@ class Platform:
         return web
 
     def wait_until_held(self):
-        """Wait until a command holds at its step."""
+        """Wait until a command is held at its step."""
         wait_until((self.folder / "held").exists, 20)
 
     def release_held(self):

@@ -55,7 +55,7 @@ class Fly(ByImage):
     }
 
     def create(self):
-        """Make each app, as it is before its first release."""
+        """Create each app without a release."""
         app = {"registry": [], "releases": [], "machines": []}
         self.save({"logged_in": False} | dict.fromkeys(self.names.values(), app))
         self.variables["IMAGE"] = self.image(self.commits[-1])

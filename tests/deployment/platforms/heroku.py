@@ -52,7 +52,7 @@ class Heroku(Platform):
     }
 
     def create(self):
-        """Make each app, as it is before its first push."""
+        """Create each app without a push."""
         created = {
             "status": "succeeded",
             "slug": None,

@@ -51,7 +51,7 @@ class Kamal(ByImage):
     }
 
     def create(self):
-        """Make a server for each environment, with the file of its secrets."""
+        """Create a server for each environment, with the file of its secrets."""
         server = {"locked": False, "settings": True, "latest": ""}
         server |= {"images": {}, "containers": []}
         self.save(dict.fromkeys(self.names.values(), server))

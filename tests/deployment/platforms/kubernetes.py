@@ -60,7 +60,7 @@ class Kubernetes(ByImage):
         return cls.own_files - worker
 
     def create(self):
-        """Make each namespace, with its secret and with Deployments that have no pod."""
+        """Create each namespace, with its secret and with Deployments that have no pod."""
         self.save(
             {
                 name: {
@@ -90,7 +90,7 @@ class Kubernetes(ByImage):
         self.save(state)
 
     def run_next(self, environment, commit):
-        """Let an environment run one more commit."""
+        """Make an environment run one more commit."""
         state, name = self.state(), self.names[environment]
         for revisions in state[name]["deployments"].values():
             revisions.insert(0, [2, self.image(commit), 2])

@@ -43,7 +43,7 @@ class Render(Platform):
     }
 
     def create(self):
-        """Make each service, without a deploy."""
+        """Create each service without a deploy."""
         self.services = [
             f"{app}{role}" for app in self.names.values() for role in ("", "-worker")
         ]
@@ -54,7 +54,7 @@ class Render(Platform):
         self.save(dict.fromkeys(self.services, service))
 
     def artifact(self, commit):
-        """Return how a deploy names what it runs."""
+        """Return the artifact of a deploy, as Render describes it."""
         return {"commit": {"id": commit}}
 
     def run_first(self):

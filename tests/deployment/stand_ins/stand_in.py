@@ -35,7 +35,7 @@ def fails(step):
 
 
 class State:
-    """The platform's memory, which one command at a time may change."""
+    """The platform's state, which one command at a time may change."""
 
     def __enter__(self):
         self.lock = (FOLDER / "lock").open("w")
@@ -49,7 +49,7 @@ class State:
 
 
 def serve(name, commit):
-    """Let a site answer with a commit: unready, if a test demands it."""
+    """Make a site report a commit: not ready, if a test demands it."""
     wrong = commit in os.environ.get("STAND_IN_BROKEN", "").split()
     answer = {"status": 503 if wrong else 200, "release": commit}
     (FOLDER / "sites" / f"{name}.json").write_text(json.dumps(answer))

@@ -135,7 +135,7 @@ def read_job(name, job):
 
 
 def read_permissions(job, read):
-    """Take the permissions of a job. Without any, it has those of the workflow."""
+    """Read the permissions of a job. Without any, it has those of the workflow."""
     permissions = job.get("permissions", {"all": "of the workflow"})
     for scope, access in permissions.items():
         if access == "write":
@@ -148,7 +148,7 @@ def read_permissions(job, read):
 
 
 def read_environment(job, read):
-    """Take the environment of a job. The job passes its secrets on by their own names."""
+    """Read the environment of a job. The job passes its secrets on by their own names."""
     environment = job.get("environment")
     if isinstance(environment, dict):
         read.unrecognised += unknown(environment, {"name", "url", "deployment"})
@@ -160,13 +160,13 @@ def read_environment(job, read):
         environment = environment.get("name")
     if environment:
         read.secrets.append(environment)
-        # The other providers pass it on without being told.
+        # The other providers pass it on automatically.
         if read.variables.get("SMOKE_SECONDS") == "${{ vars.SMOKE_SECONDS }}":
             del read.variables["SMOKE_SECONDS"]
 
 
 def read_concurrency(job, read):
-    """Take the concurrency group of a job, in which every run waits its turn."""
+    """Read the concurrency group of a job, in which runs wait for each other."""
     if "concurrency" in job:
         group = job["concurrency"].get("group", "")
         read.concurrency_group = group.removeprefix("deploy-")
@@ -189,7 +189,7 @@ def read_step(step, read):
 
 
 def read_command(step, read):
-    """Take a command. One that deploys gets the secrets of its environment."""
+    """Read a command. One that deploys gets the secrets of its environment."""
     known = {"name", "run"}
     if step.get("run") in ("make deploy", "make rollback"):
         known |= {"env"}
@@ -216,7 +216,7 @@ def passed_on(step):
 
 
 def read_action(step, read):
-    """Take an action, if ACTIONS knows it."""
+    """Read an action, if ACTIONS knows it."""
     known = {"name", "uses", "with"}
     action = step["uses"].partition("@")[0]
     if action in ACTIONS:
@@ -245,7 +245,7 @@ def read_uv(step, options, read):
 
 
 def read_upload(step, options, read):
-    """Take an upload: reports of every run, or the digest of one that succeeded."""
+    """Read an upload: reports of every run, or the digest of one that succeeded."""
     known = {"reports": REPORTS} if step.get("if") == "always()" else DIGESTS
     read.publishes.append(name_of(options, known))
 
@@ -259,7 +259,7 @@ def read_login(step, options, read):
 
 
 def read_builder(step, options, read):
-    """Take a builder that has its image, pinned, and no other option."""
+    """Read a builder that has its image, pinned, and no other option."""
     image = options.get("driver-opts", "").removeprefix("image=")
     if options.keys() == {"driver-opts"} and is_pinned(image, "moby/buildkit"):
         read.tools.append("builder")

@@ -230,7 +230,7 @@ def read_environment(job, read):
 
 
 def read_artifacts(job, file, read):
-    """Take the artifacts of a job, and those of the jobs that it needs."""
+    """Read the artifacts of a job, and those of the jobs that it needs."""
     needed = [file.get(name, {}).get("artifacts") for name in read.needs]
     read.consumes = [name for name, kept in DIGESTS.items() if kept in needed]
     if "artifacts" in job:

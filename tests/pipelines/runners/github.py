@@ -38,7 +38,7 @@ def run_github(project: Project, sandbox, workflow="main", jobs=()):
     workflow = project.yaml(file)
     (sandbox.scratch / "artifacts").mkdir()
     runners = {job["runs-on"] for job in workflow["jobs"].values()}
-    # act would read no further than to a key that it does not know.
+    # act stops at a key that it does not know.
     known = sandbox.scratch / name
     known.write_text(re.sub(UNKNOWN, "", project.read(file)))
     command = [ACT, event, "--json", "--rm", "--workflows", known]
@@ -85,7 +85,7 @@ def read_secrets(secrets, environments):
 
 
 def stand_ins(workflow):
-    """Return the stand-in for each action that act does not bring along."""
+    """Return the stand-in for each action that act does not include."""
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
     found = set()
     for step in steps:

@@ -39,7 +39,7 @@ def run_gitlab(project, sandbox: Sandbox, workflow="main", jobs=()):
     registry = sandbox.secrets.get("registry", {})
     own = ["CI_PIPELINE_SOURCE", *(it for it in registry if it.startswith("CI_"))]
     command += [f"--ignore-predefined-vars={','.join(own)}"]
-    # A job would find an empty cache in the place that the file names.
+    # The folder in the file would be an empty cache.
     command += [f"--variable=UV_CACHE_DIR={environment['UV_CACHE_DIR']}"]
     for name, value in registry.items():
         if name != "IMAGE":  # The file sets it.
@@ -78,7 +78,7 @@ def scope(secrets):
 
 
 def read_services(file):
-    """Return the services of the jobs by host name; they get the jobs' variables, too."""
+    """Return the services of the jobs by host name, with the jobs' variables."""
     found = []
     for name, job in file.items():
         if name in gitlab.GLOBAL or name.startswith("."):

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-PATIENCE = 60  # seconds that a server may take to start
+START_TIMEOUT = 60  # seconds for a server
 SITES = Path(__file__).resolve().parents[2] / "deployment" / "sites.py"
 LOOPBACK_IS_UP = struct.pack("16sH14x", b"lo", 1)  # struct ifreq, with IFF_UP
 SIOCSIFFLAGS = 0x8914
@@ -38,7 +38,7 @@ def main():
     done = subprocess.run(spec["command"])
     for name, service in running.items():
         if service.kind == "redis":
-            (scratch / name / "server.log").write_text(ask_valkey(service))
+            (scratch / name / "server.log").write_text(read_commands(service))
     # The kernel ends all other processes: this is process 1 of its namespace.
     sys.exit(done.returncode)
 
@@ -70,7 +70,7 @@ def run_valkey(service, programs, folder):
     start([*command, "--slowlog-max-len", "100000"], folder, log=folder / "log")
 
 
-def ask_valkey(service):
+def read_commands(service):
     with socket.create_connection((service.address, service.port)) as connection:
         connection.sendall(b"SLOWLOG GET -1\r\nQUIT\r\n")
         return connection.makefile(errors="replace").read()
@@ -101,7 +101,7 @@ def start(command, folder, log, **options):
         server = subprocess.Popen(
             command, cwd=folder, stdout=output, stderr=output, **options
         )
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + START_TIMEOUT
     while "eady to accept connections" not in log.read_text():
         assert server.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()

@@ -77,8 +77,8 @@ class Sandbox:
         return clean_environment(
             HOME=str(self.scratch / "home"),
             TMPDIR=str(self.scratch / "tmp"),
-            UV_CACHE_DIR=ask_uv("cache", "dir"),
-            UV_PYTHON_INSTALL_DIR=ask_uv("python", "dir"),
+            UV_CACHE_DIR=run_uv("cache", "dir"),
+            UV_PYTHON_INSTALL_DIR=run_uv("python", "dir"),
             UV_OFFLINE="1",
             # act gives the steps a terminal, pipelines none: nothing may wait for a key.
             PAGER="cat",
@@ -130,9 +130,9 @@ def merge_services(services):
     return found
 
 
-def ask_uv(*question):
-    answer = subprocess.run([UV, *question], check=True, capture_output=True, text=True)
-    return answer.stdout.strip()
+def run_uv(*arguments):
+    done = subprocess.run([UV, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def reason_against():
