@@ -103,6 +103,7 @@ def spawn(supervisor_lock):
 
 
 def stop():
+    """Stop the supervisor, and end what a killed one has left running."""
     lock("starting")
     ADDRESSES.unlink(missing_ok=True)  # The supervisor ends when this file is gone.
     lock("supervisor")

@@ -22,7 +22,7 @@ from servers import load
 from state import ADDRESSES, PATIENCE, STATE, lock
 
 IDLE = 10  # seconds
-# Loaded now: the user nobody may not be able to read them.
+# Loaded before root becomes nobody, who may not be able to read these modules.
 SERVERS = load("embedded")
 
 
@@ -48,6 +48,7 @@ def main():
 
 
 def end(*_):
+    """End the process, once: later signals are ignored while the servers stop."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit("Ended by a signal.")
 
@@ -79,6 +80,7 @@ def leave_root():
 
 
 def give_state_to(user):
+    """Make the user the owner of everything in .services/."""
     for path in [STATE, *STATE.rglob("*")]:
         os.chown(path, user, -1, follow_symlinks=False)
 
@@ -119,7 +121,7 @@ def publish(addresses):
 def wait_for_end(processes):
     """Return when no command has used the services for a while, or when one has ended.
 
-    `services.py stop` deletes the addresses, which ends them, too.
+    `services.py stop` deletes the addresses, which also ends them.
     """
     last_use = time.monotonic()
     while ADDRESSES.exists() and all(process.poll() is None for process in processes):
@@ -134,6 +136,7 @@ def wait_for_end(processes):
 
 
 def end_leftovers():
+    """End the servers that a killed supervisor has left running."""
     for server in SERVERS:
         end_leftover(server.PROGRAM, server.PID_FILE)
 

@@ -36,15 +36,16 @@ def main():
 
 
 def find_failures(servers):
-    """Return why servers gave no connection, by name. All are asked at the same time."""
+    """Return why servers gave no connection, by name. All are tried at the same time."""
     with ThreadPoolExecutor() as pool:
-        runs = {name: pool.submit(find_failure, ask) for name, ask in servers.items()}
+        runs = {name: pool.submit(find_failure, connect) for name, connect in servers.items()}
     return {name: run.result() for name, run in runs.items() if run.result()}
 
 
-def find_failure(ask):
+def find_failure(connect):
+    """Return why a server gave no connection, or None if it gave one."""
     try:
-        ask()
+        connect()
     except FAILURES as error:
         # PostgreSQL names the server, then the reason, then a hint: the reason is enough.
         reason = str(error).partition("\n")[0].rpartition("failed: ")[2]

@@ -1,5 +1,6 @@
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -87,6 +88,18 @@ def test_hanging_check_fails_in_time_and_starts_once(client, monkeypatch, settin
         end_of_hanging.set()
 
     assert results == 3 * [{"hanging": "failed: no answer in 0.1 s"}]
+
+
+def test_slow_import_of_a_check_does_not_count(monkeypatch, settings):
+    def import_slowly(path):
+        time.sleep(0.6)
+        return check_quick
+
+    monkeypatch.setattr(runner, "TIMEOUT", 0.5)
+    monkeypatch.setattr(runner, "import_string", import_slowly)
+    settings.HEALTH_CHECKS = [f"{__name__}.check_quick"]
+
+    assert runner.run_checks() == {"quick": "ok"}
 
 
 def test_simultaneous_probes_do_not_disturb_each_other(settings):

@@ -7,7 +7,7 @@ def group_of(user):
 
 
 async def notify(user, message):
-    """Send a message, a dictionary that JSON can hold, to each open page of a user."""
+    """Send a message, a dictionary of JSON values, to each open page of a user."""
     await get_channel_layer().group_send(
         group_of(user), {"type": "notification", "message": message}
     )

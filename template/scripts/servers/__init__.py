@@ -1,7 +1,7 @@
 """The servers that commands need: a package for each.
 
 VARIABLES       the variables that name the embedded server, by name
-find_missing()  return those that the environment must get, for lack of another server
+find_missing()  return those to set, because the environment names no other server
 
 Its module `embedded` runs the embedded server:
 
@@ -10,7 +10,7 @@ PID_FILE        the file to which the running program writes its process id
 command(...)    return the command that runs it, with its socket in the given folder
 is_ready(...)   return whether the one with its socket in the given folder can be used
 
-Its module `probe` asks the servers that the environment or the settings name:
+Its module `probe` connects to the servers that the environment or the settings name:
 
 FAILURES        the errors of a server that gives no connection
 find_servers()  return a function that connects, by the server's name and address
