@@ -38,7 +38,10 @@ def main():
 def find_failures(servers):
     """Return why servers gave no connection, by name. All are tried at the same time."""
     with ThreadPoolExecutor() as pool:
-        runs = {name: pool.submit(find_failure, connect) for name, connect in servers.items()}
+        runs = {
+            name: pool.submit(find_failure, connect)
+            for name, connect in servers.items()
+        }
     return {name: run.result() for name, run in runs.items() if run.result()}
 
 

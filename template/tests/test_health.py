@@ -93,7 +93,7 @@ def test_hanging_check_fails_in_time_and_starts_once(client, monkeypatch, settin
 def test_slow_import_of_a_check_does_not_count(monkeypatch, settings):
     def import_slowly(path):
         time.sleep(0.6)
-        return check_quick
+        return lambda: time.sleep(0.1)
 
     monkeypatch.setattr(runner, "TIMEOUT", 0.5)
     monkeypatch.setattr(runner, "import_string", import_slowly)
