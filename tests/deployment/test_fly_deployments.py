@@ -8,7 +8,7 @@ from tests.support.machine import link_programs
 pytestmark = pytest.mark.slow
 
 
-def test_apps_run_a_copy_of_the_image_by_its_digest(running):
+def test_apps_run_a_copy_with_the_published_digest(running):
     platform = running("fly")
     new = platform.commits[1]
     for name in platform.names:
@@ -76,7 +76,7 @@ def test_rollback_skips_failed_releases(running):
     assert platform.running("staging") == first
 
 
-def test_docker_is_required_to_deploy_but_not_to_roll_back(running, tmp_path):
+def test_only_deployments_require_docker_not_rollbacks(running, tmp_path):
     platform = running("fly")
     platform.run("deploy", "staging", platform.commits[1])
     path = link_programs(tmp_path / "bin", ["git", "python3"])

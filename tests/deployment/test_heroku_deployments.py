@@ -44,7 +44,7 @@ def test_failed_release_phase_is_retried(running):
     assert platform.calls()[-1] == "heroku releases:retry --app my-project-staging"
 
 
-def test_production_rejects_a_build_that_staging_does_not_serve_yet(running):
+def test_production_rejects_a_build_other_than_the_newest(running):
     platform = running("heroku")
     first, second = platform.commits[:2]
     assert platform.run("deploy", "staging", second)[0] == 0

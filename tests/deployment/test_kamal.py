@@ -115,7 +115,7 @@ def host(project, environment):
         ("deploy.staging.yml", "  web:", "  www:"),
     ],
 )
-def test_kamal_finds_defects(rendered, kamal, tmp_path, name, old, new):
+def test_kamal_finds_defects_in_its_settings(rendered, kamal, tmp_path, name, old, new):
     shared = rendered(use_docker=True, deploy_target="kamal")
     project = shared.copy_to(tmp_path / "project")
     project.edit(f"deploy/kamal/{name}", old, new)

@@ -59,7 +59,9 @@ def pods(text):
 
 @pytest.mark.parametrize("environment", Kubernetes.names)
 @pytest.mark.parametrize("answers", REDIS_STATES.values(), ids=REDIS_STATES)
-def test_manifests_are_valid(rendered, build, tmp_path, answers, environment):
+def test_manifests_are_valid_in_every_environment(
+    rendered, build, tmp_path, answers, environment
+):
     project = rendered(**answers, use_docker=True, deploy_target="kubernetes")
     (tmp_path / "all.yaml").write_text(
         build(project / f"deploy/kubernetes/{environment}")

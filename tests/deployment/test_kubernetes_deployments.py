@@ -59,7 +59,7 @@ def test_rollback_works_without_the_last_applied_configuration(running, step):
     assert platform.running("staging") == old
 
 
-def test_failed_rollback_of_one_process_does_not_stop_the_others(running):
+def test_failed_rollback_of_one_process_continues_with_others(running):
     platform = running("kubernetes")
     new = platform.commits[1]
     broken = {"STAND_IN_BROKEN": new, "STAND_IN_FAILS": "undo"}

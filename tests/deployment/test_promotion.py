@@ -60,7 +60,7 @@ def test_staging_accepts_only_the_published_release(running):
 
 
 @on_each_platform_of_images
-def test_production_gets_the_promoted_image_without_the_key_of_staging(running, target):
+def test_production_gets_the_promoted_image_with_its_own_key(running, target):
     platform = running(target)
     release = platform.commits[1]
     platform.publish(release)

@@ -54,7 +54,7 @@ def test_each_service_has_the_keys_of_its_type(rendered, answers):
 
 
 @in_every_combination
-def test_databases_are_private(rendered, answers):
+def test_databases_have_no_public_access(rendered, answers):
     for environment in environments(rendered(**answers)).values():
         stores = [one for one in environment["services"] if one["type"] == "keyvalue"]
         assert all(

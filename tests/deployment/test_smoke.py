@@ -113,7 +113,7 @@ def smoke(rendered):
 # A healthy server
 
 
-def test_expected_release_passes(smoke):
+def test_expected_release_passes_the_smoke_test(smoke):
     with serving(answer(200, READY)) as server:
         done = smoke(server.url, "new")
         assert done[:2] == (0, f"{server.url} is ready and runs release new.\n")

@@ -201,7 +201,7 @@ def test_image_does_not_start_without_a_required_variable(image, variables, name
     assert name in done.stdout
 
 
-def test_image_runs_as_a_user_who_cannot_write_the_code(image):
+def test_image_user_cannot_write_the_code(image):
     assert in_container(image, "id", "-u") == "10001"
     assert in_container(image, "find", "/app", "/opt/venv", "-writable") == ""
 

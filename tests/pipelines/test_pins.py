@@ -56,7 +56,7 @@ def test_docker_and_its_server_have_one_version():
 
 @pytest.mark.parametrize("provider", ["gitlab", "circleci"])
 @of_every_python
-def test_job_image_has_the_python_and_uv_of_the_project(rendered, provider, version):
+def test_job_image_has_the_projects_python_and_uv(rendered, provider, version):
     project = rendered(ci_provider=provider, python_version=version)
     images = READERS[provider].images(parse(provider, project))
     found = {image for image in images if "astral-sh" in image}

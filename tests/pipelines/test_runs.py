@@ -245,7 +245,7 @@ def test_missing_service_fails_the_job_test(project, run, provider, service, nam
 @pytest.mark.parametrize(
     ("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)]
 )
-def test_missing_namespaces_skip_a_run_and_fail_it_in_ci(monkeypatch, ci, outcome):
+def test_missing_namespaces_skip_runs_except_in_ci(monkeypatch, ci, outcome):
     monkeypatch.setenv("CI", ci)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(outcome, match="there is no unshare"):
