@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.deployment.platforms import Kubernetes
+from tests.graders.contents import grade_text
 from tests.graders.kubernetes import kubernetes_validate
 from tests.support.machine import give_up
 from tests.support.options import FULL, REDIS_STATES
@@ -63,11 +64,9 @@ def test_manifests_are_valid_in_every_environment(
     rendered, build, tmp_path, answers, environment
 ):
     project = rendered(**answers, use_docker=True, deploy_target="kubernetes")
-    (tmp_path / "all.yaml").write_text(
-        build(project / f"deploy/kubernetes/{environment}")
-    )
+    manifests = build(project / f"deploy/kubernetes/{environment}")
 
-    assert kubernetes_validate(tmp_path / "all.yaml") == []
+    assert grade_text(kubernetes_validate, manifests, tmp_path / "all.yaml") == []
 
 
 def test_defect_in_a_manifest_is_found(project, build, tmp_path):

@@ -1,11 +1,12 @@
 """Grade contents that several projects have."""
 
 import importlib.metadata
+import sys
 from pathlib import Path
 
-from tests.graders import github, gitlab, tools
+from tests.graders import github, gitlab
 from tests.support.contents import refuse
-from tests.support.verdicts import code_of
+from tests.support.verdicts import code_of, once
 
 # Every tool is a package here; the versions of all others are in the code.
 PACKAGES = sorted([it.name, it.version] for it in importlib.metadata.distributions())
@@ -27,14 +28,33 @@ def refuse_graded(grader, owners, folder):
             file.write_text(item.text)
         findings = {item: [] for item in items}
         for finding in grader(*files):
-            concerned = [it for file, it in files.items() if str(file) in finding]
-            for item in concerned or items:
-                findings[item].append(finding)
+            concerned = [file for file in files if str(file) in finding]
+            # A finding that names no file may be about any of them.
+            for file in concerned or files:
+                findings[files[file]].append(finding.replace(f"{file}: ", ""))
         return findings
 
-    code = [code_of(grader, tools), code_of(github.SCRIPT, gitlab.SCRIPT)]
     refuse(
         *(grader.__name__, owners),
-        lambda content: [content.path, content.hash, code, PACKAGES],
+        lambda content: [content.path, content.hash, *governed_by(grader)],
         judge,
     )
+
+
+def grade_text(grader, text, file):
+    """Return what a grader finds in a text, written to a new file.
+
+    A text that has passed is not graded again.
+    """
+
+    def judge():
+        file.write_text(text)
+        return grader(file)
+
+    return once(grader.__name__, [text, *governed_by(grader)], judge)
+
+
+def governed_by(grader):
+    """Return what a verdict depends on, next to the content."""
+    code = code_of(grader, sys.modules[__name__], github.SCRIPT, gitlab.SCRIPT)
+    return [code, PACKAGES]

@@ -10,6 +10,7 @@ import jinja2
 import pytest
 
 from tests.support.options import CONFIGURATION, QUESTIONS, TEMPLATE, choices
+from tests.support.rendering import quick_copier
 
 KEYS = ["type", "help", "choices", "default", "when", "validator"]
 COMPUTED = {
@@ -187,10 +188,11 @@ def ask(bare_template, tmp_path):
     """Return a function that answers the questions and returns all values."""
 
     def ask(**answers):
-        worker = copier.run_copy(
-            str(bare_template), tmp_path, answers, defaults=True, quiet=True
-        )
-        return worker.answers.combined
+        with quick_copier():
+            worker = copier.run_copy(
+                str(bare_template), tmp_path, answers, defaults=True, quiet=True
+            )
+            return worker.answers.combined
 
     return ask
 
