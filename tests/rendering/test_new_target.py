@@ -101,7 +101,7 @@ FILES = (
 CHECKS = {
     "template/deploy/dummy.py": FILES,
     "template/dummy.toml.jinja": FILES,
-    "docs/questions.md": "tests/docs/test_docs.py::test_the_questions_are_those_of_copier_yml",
+    "docs/questions.md": "tests/docs/test_docs.py::test_documented_questions_are_those_of_copier_yml",
     "tests/deployment/platforms/dummy.py": FILES,
     "tests/deployment/platforms/__init__.py": FILES,
     "tests/deployment/stand_ins/dummyctl": (
