@@ -9,8 +9,9 @@ from collections import Counter
 
 import pytest
 
+TESTS = 15  # that the report names
 MAKE_CI = "test_make_ci_passes_in_every_combination"
-cpu, seconds, last = Counter(), Counter(), os.times()
+tests, cpu, seconds, last = Counter(), Counter(), Counter(), os.times()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -25,6 +26,7 @@ def pytest_runtest_makereport():
 
 
 def pytest_runtest_logreport(report):
+    tests[report.nodeid] += report.cpu
     cpu[part_of(report.nodeid)] += report.cpu
     seconds[part_of(report.nodeid)] += report.duration
 
@@ -43,3 +45,5 @@ def pytest_terminal_summary(terminalreporter):
         write(
             "{:>20}  {:4.0%} of the CPU  {:4.0%} of the seconds".format(part, *shares)
         )
+    for nodeid, its in tests.most_common(TESTS):
+        write(f"{its:6.1f} s of CPU  {nodeid}")

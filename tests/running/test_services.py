@@ -69,17 +69,6 @@ def install(copie_session, template):
     return install
 
 
-def copy_installed(project, folder):
-    """Copy an installed project; its packages are linked, not copied."""
-    shutil.copytree(
-        project.path, folder, symlinks=True, ignore=shutil.ignore_patterns(".venv")
-    )
-    shutil.copytree(
-        project / ".venv", folder / ".venv", symlinks=True, copy_function=os.link
-    )
-    return Project(folder)
-
-
 @contextmanager
 def stopped_afterwards(project):
     """Stop the services in the end, and see that nothing of the project still runs."""
@@ -92,18 +81,14 @@ def stopped_afterwards(project):
 @pytest.fixture
 def plain(install, tmp_path):
     """Return an installed project of the test's own, with PostgreSQL only."""
-    with stopped_afterwards(
-        copy_installed(install(False), tmp_path / "plain")
-    ) as project:
+    with stopped_afterwards(install(False).copy_to(tmp_path / "plain")) as project:
         yield project
 
 
 @pytest.fixture
 def full(install, tmp_path):
     """Return an installed project of the test's own, with both servers."""
-    with stopped_afterwards(
-        copy_installed(install(True), tmp_path / "full")
-    ) as project:
+    with stopped_afterwards(install(True).copy_to(tmp_path / "full")) as project:
         yield project
 
 
@@ -482,7 +467,7 @@ def test_services_run_below_a_long_path_with_any_letters(install, tmp_path):
     parts = ["a project", 'für "Zoë\'s" 日本', 60 * "x", 60 * "y", 60 * "z"]
     folder = tmp_path.joinpath(*parts)
     assert len(str(folder)) > 200
-    with stopped_afterwards(copy_installed(install(True), folder)) as project:
+    with stopped_afterwards(install(True).copy_to(folder)) as project:
         project.make_ok("lint")
         temporary = tmp_path / (80 * "t")
         temporary.mkdir()
@@ -498,7 +483,7 @@ def reachable(install):
     """Return an installed project where every user of the machine gets to."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
-        copy = copy_installed(install(True), Path(folder, "full"))
+        copy = install(True).copy_to(Path(folder, "full"))
         with stopped_afterwards(copy) as project:
             yield project
 

@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 
 import pytest
+from _pytest.nodeid import coerce_node_id
 
 SLOW = 5  # seconds that a slow test takes, unless its mark `seconds` is more exact
 
@@ -24,6 +25,18 @@ def pytest_collection_modifyitems(config, items):
     if others := set(items) - set(kept):
         config.hook.pytest_deselected(items=list(others))
     items[:] = kept
+    if config.getoption("loadgroup", default=False):
+        for item in items:
+            name_group(item)
+
+
+def name_group(item):
+    """Add a test's group to its id, from which the scheduler of pytest-xdist reads it.
+
+    pytest-xdist 3.8 does that too, but pytest 9.2 ignores the attribute that it sets.
+    """
+    if (unit := unit_of(item)) != item.nodeid:
+        item._id = coerce_node_id(f"{item.nodeid}@{unit}")
 
 
 def unit_of(item):

@@ -1,6 +1,7 @@
 """The longest tests start first, groups stay together, and shards are a partition."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -112,3 +113,18 @@ def test_shards_of_this_suite_are_a_partition():
 def test_wrong_shard_is_an_error(text):
     with pytest.raises(pytest.UsageError, match="as in 1/4"):
         read_shard(text)
+
+
+def test_one_worker_runs_a_whole_group(tests):
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n2", "--dist=loadgroup", "-v", *tests],
+        cwd=TEMPLATE,
+        capture_output=True,
+        text=True,
+    )
+
+    ran = re.findall(r"\[(gw\d)\].* PASSED .*::(test_\w+(?:\[[a-z]+)?)", done.stdout)
+    assert len(ran) == len(ORDER), done.stdout
+    workers = {name: {worker for worker, it in ran if it == name} for _, name in ran}
+    for group in ("test_group", "test_project[one", "test_project[two"):
+        assert len(workers[group]) == 1
