@@ -4,7 +4,7 @@ A reader keeps whatever it does not know in `Job.unrecognised`, so that it sees 
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from urllib.parse import urlsplit
 
 from tests.deployment.platforms import platform_of
@@ -196,6 +196,26 @@ def adapt_services(job, roles):
             if name.partition("_")[0] not in absent
         },
     )
+
+
+def differences(pipeline, other):
+    """Return a line for each attribute in which the jobs of two pipelines differ."""
+    left, right = attributes(pipeline), attributes(other)
+    return [
+        f"{name}: {left.get(name)}, not {right.get(name)}"
+        for name in left | right
+        if left.get(name) != right.get(name)
+    ]
+
+
+def attributes(pipeline):
+    """Return the value of each attribute of each job, by workflow, job and attribute."""
+    return {
+        f"{workflow}, {name}, {attribute}": value
+        for workflow, jobs in pipeline.items()
+        for name, job in jobs.items()
+        for attribute, value in asdict(job).items()
+    }
 
 
 def without_digest(image):

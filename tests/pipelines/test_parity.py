@@ -14,7 +14,7 @@ from tests.pipelines.answers import (
     of_every_provider,
     pipeline_of,
 )
-from tests.pipelines.model import PIPELINE, expected, privileged
+from tests.pipelines.model import PIPELINE, differences, expected, privileged
 from tests.pipelines.readers import READERS, github, parse
 from tests.pipelines.workflow_settings import expected_settings
 from tests.support.options import REDIS_STATES
@@ -31,6 +31,8 @@ def test_each_provider_has_a_reader():
 def test_each_provider_runs_the_same_pipeline(every_pipeline):
     def runs_the_same_pipeline(name, project):
         pipeline = pipeline_of(name, project)
+        differing = differences(pipeline, expected_of(name))
+        assert not differing, "\n".join(differing)
         assert pipeline == expected_of(name)
         for workflow, jobs in expected_of(name).items():
             found = list(pipeline[workflow])
