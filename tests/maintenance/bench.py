@@ -132,12 +132,12 @@ def compare_ci(folder, state):
         [COPIER, "copy", "--quiet", "--defaults", *data, TEMPLATE, project.path],
         check=True,
     )
-    print(f"{state}: make setup {seconds(green, project, 'setup'):.1f} s", end=", ")
-    print(f"first make ci {seconds(green, project, 'ci'):.1f} s")
+    print(f"{state}: make setup {seconds(project.make_ok, 'setup'):.1f} s", end=", ")
+    print(f"first make ci {seconds(project.make_ok, 'ci'):.1f} s")
     with project.services() as variables:
         whole, parts = [], []
         for _ in range(ROUNDS):
-            whole.append(seconds(green, project, "ci"))
+            whole.append(seconds(project.make_ok, "ci"))
             parts.append(sum(seconds(*tool) for tool in tools(project, variables)))
     report(f"{state}: make ci / its tools by hand", whole, parts, 1.3)
 
@@ -185,11 +185,6 @@ def compare_gates(folder):
         compare_pipeline(folder, state)
 
 
-def green(project, target):
-    done = project.make(target)
-    assert done.returncode == 0, done.stdout
-
-
 def tools(project, variables):
     """Return a call for each tool that `make ci` runs, as a person would type it."""
     ci = {"DJANGO_SETTINGS_MODULE": "config.settings.ci", "PYTHONPATH": "."}
@@ -212,8 +207,8 @@ def tools(project, variables):
 
 
 def run(project, command, variables):
-    done = project.run(*shlex.split(command), **variables)
-    assert done.returncode == 0, done.stdout
+    """Run a command, given as one line, that has to succeed."""
+    project.run_ok(*shlex.split(command), **variables)
 
 
 # The suite
@@ -230,7 +225,7 @@ def measure_suite(folder):
         ]
         copies[1].installed()
         for fresh, times in zip(copies, (own, linked), strict=True):
-            times.append(cpu(green, fresh, "ci"))
+            times.append(cpu(fresh.make_ok, "ci"))
             fresh.make("services-stop")
     report("first make ci in a linked environment / in its own", linked, own, 1)
     renders.render(EVERY_COMBINATION.values())
