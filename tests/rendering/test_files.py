@@ -80,7 +80,7 @@ TRACES = {
 @pytest.mark.parametrize(
     ("name", "answers"), EVERY_COMBINATION.items(), ids=EVERY_COMBINATION
 )
-def test_project_has_the_files_of_its_answers_and_no_other(rendered, name, answers):
+def test_project_has_exactly_the_files_of_its_answers(rendered, name, answers):
     expected = ALWAYS - OPTIONAL | PROVIDERS[answers["ci_provider"]]
     if answers["use_redis"]:
         expected |= REDIS

@@ -95,7 +95,7 @@ NEEDED = {
 }
 # The tests that fail where the rendering does not.
 FILES = (
-    "tests/rendering/test_files.py::test_project_has_the_files_of_its_answers_and_no_other"
+    "tests/rendering/test_files.py::test_project_has_exactly_the_files_of_its_answers"
     "[github-none-use_docker-dummy-6.1-3.13]"
 )
 CHECKS = {
@@ -170,7 +170,7 @@ def without(name, part=None):
     return others if part is None else others | {name: part}
 
 
-def test_a_target_needs_few_files_most_of_them_its_own():
+def test_new_target_needs_few_files_mostly_its_own():
     own = [name for name in NEEDED if "dummy" in name]
 
     assert len(NEEDED) <= 12
@@ -209,7 +209,7 @@ def test_a_new_target_renders_for_each_provider(extend, build, monkeypatch, answ
                 assert not found, f"{name}: {found.group()}"
 
 
-def test_a_new_target_leaves_no_trace_in_a_project_with_another(extend, build):
+def test_new_target_leaves_no_trace_in_other_projects(extend, build):
     project = build(extend(NEEDED), deploy_target="heroku")
 
     for name in project.files():
@@ -225,7 +225,7 @@ def test_what_is_no_choice_is_refused(extend, build):
 
 
 @pytest.mark.parametrize("key", [None, *ROW])
-def test_no_project_renders_without_a_row_or_a_key_of_it(extend, build, key):
+def test_no_project_renders_without_the_row_or_a_key(extend, build, key):
     rest = {name: value for name, value in ROW.items() if name != key}
     changed = ("} %}", row(rest)) if key else None
     repository = extend(without("extensions/targets.jinja", changed))

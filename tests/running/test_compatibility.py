@@ -240,7 +240,7 @@ def test_migration_that_breaks_the_running_release_is_warned_about(
         assert re.search(r": [a-z].*\.$", text), "It does not say what to do."
 
 
-def test_warnings_begin_with_the_newest_and_end_with_the_page(migrated):
+def test_warnings_list_the_newest_first_and_the_page_last(migrated):
     files = [file for file, _ in warnings(migrated)]
 
     assert files == sorted(files, reverse=True)

@@ -51,7 +51,7 @@ def project(render_for_module, request):
     return render_for_module(**REDIS_STATES[request.param]).installed()
 
 
-def test_make_dev_serves_health_the_admin_and_its_static_files(project):
+def test_make_dev_serves_health_admin_and_static_files(project):
     with serving(project) as ask:
         assert ask("/healthz") == (200, "ok")
         status, body = ask("/readyz")
