@@ -18,7 +18,10 @@ REFUSAL = re.compile("authentication|password", re.IGNORECASE)
 
 
 def main():
-    patience = float(sys.argv[1]) if sys.argv[1:] else PATIENCE
+    seconds = sys.argv[1] if sys.argv[1:] else str(PATIENCE)
+    if not seconds.isdecimal():
+        sys.exit(f"Set ARGS to a number of seconds, not {seconds!r}.")
+    patience = int(seconds)
     begin = time.monotonic()
     servers = {}
     for probe in PROBES:

@@ -104,6 +104,14 @@ def test_wait_does_not_need_the_database_itself(project, servers):
 
 
 @pytest.mark.slow
+def test_wait_refuses_a_time_that_is_no_number(project):
+    code, said, _ = wait(project, "soon")
+
+    assert code == 2
+    assert said == ["Set ARGS to a number of seconds, not 'soon'."]
+
+
+@pytest.mark.slow
 def test_wait_ends_when_the_last_server_answers(project, servers, tmp_path):
     late = tmp_path / "late"
     sockets = servers["POSTGRES_HOST"]
