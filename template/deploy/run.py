@@ -216,14 +216,14 @@ def check(target, environment, release):
     """Refuse a release for production that staging does not run, or that is not ready."""
     after = environment.after
     if after:
-        found = smoke.find_release(after.url)
+        reason, found = smoke.check(after.url, release)
         if found != release:
+            cause = f"it runs {found}" if found else reason
             raise Refused(
                 f"Refusing to deploy {release} to {environment.name}: "
-                f"{after.name} is not running it (it runs {found or 'nothing'}). "
+                f"{after.name} is not running it ({cause}). "
                 f"Deploy it to {after.name} first."
             )
-        reason, _ = smoke.check(after.url, release)
         if reason:
             raise Refused(
                 f"Refusing to deploy to {environment.name}: "

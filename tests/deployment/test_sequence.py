@@ -333,6 +333,19 @@ def test_production_accepts_only_the_release_of_staging(running, target):
 
 
 @on_each_platform
+def test_production_names_why_staging_does_not_answer(running, target):
+    platform = running(target)
+    new = platform.commits[1]
+    name = platform.names["staging"]
+    (platform.folder / f"sites/{name}.json").write_text('{"status": 404}')
+
+    code, output = platform.run("deploy", "production", new)
+
+    assert code == 2, output
+    assert "staging is not running it (it responds with 404). Deploy it" in output
+
+
+@on_each_platform
 def test_production_rejects_a_release_unready_on_staging(running, target):
     platform = running(target)
     new = platform.commits[1]
