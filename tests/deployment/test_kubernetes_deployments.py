@@ -73,7 +73,7 @@ def test_failed_rollback_of_one_process_continues_with_others(running):
     ]
 
 
-def test_running_migration_of_an_earlier_attempt_goes_on(running):
+def test_running_migration_of_an_earlier_attempt_continues(running):
     platform = running("kubernetes")
     new, state = platform.commits[1], platform.state()
     state["my-project-staging"]["jobs"][f"migrate-{new[:12]}"] = ""

@@ -12,12 +12,12 @@ STEPS += ["store_artifacts", "store_test_results", "unless", "when"]
 
 
 def circleci_schema(*paths):
-    """Find where the files break SchemaStore's schema of CircleCI."""
+    """Return where the files break SchemaStore's schema of CircleCI."""
     return schema("vendor.circle-ci", *paths)
 
 
 def circleci_shellcheck(*paths):
-    """Find what shellcheck does in the command of every step."""
+    """Return shellcheck's findings in the command of every step."""
 
     def scripts(place, node):
         if place[-1] == "run":

@@ -10,7 +10,7 @@ CHECKOV = ["--python", "3.12", "--from", "checkov==3.3.30", "checkov"]
 
 
 def hadolint(*paths):
-    """Find what hadolint does in Dockerfiles, at its lowest threshold."""
+    """Return hadolint's findings in Dockerfiles, at its lowest threshold."""
     return lines(run("hadolint", "--no-color", "--config", os.devnull, *paths))
 
 
@@ -31,5 +31,5 @@ def checkov(*paths):
 
 
 def compose_schema(*paths):
-    """Find where the files break the Compose specification."""
+    """Return where the files break the Compose specification."""
     return schema("vendor.compose-spec", *paths)

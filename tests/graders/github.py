@@ -24,7 +24,7 @@ def actionlint(*paths):
 
 
 def zizmor(*paths):
-    """Find what zizmor's strictest persona does; no comment or file excuses anything."""
+    """Return the findings of zizmor's strictest persona; no comment or file suppresses any."""
     options = ["--persona=auditor", "--offline", "--no-config", "--no-ignores"]
     options += ["--strict-collection", "--quiet", "--no-progress", "--format=json-v1"]
     result = run("zizmor", *options, *paths)
@@ -44,10 +44,10 @@ def zizmor(*paths):
 
 
 def workflow_parser(*paths):
-    """Find what GitHub's own parser refuses, in expressions and in the graph of jobs, too."""
+    """Return what GitHub's own parser refuses, also in expressions and the graph of jobs."""
     return lines(run(NODE, SCRIPT, node_modules(*WORKFLOW_PARSER), *paths))
 
 
 def github_schema(*paths):
-    """Find where the files break SchemaStore's schema of GitHub workflows."""
+    """Return where the files break SchemaStore's schema of GitHub workflows."""
     return schema("vendor.github-workflows", *paths)

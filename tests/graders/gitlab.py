@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).with_name("gitlab_ci_local.mjs")
 
 
 def gitlab_schema(*paths):
-    """Find where the files break GitLab's own schema."""
+    """Return where the files break GitLab's own schema."""
     return schema("vendor.gitlab-ci", "--data-transform=gitlab-ci", *paths)
 
 
@@ -34,7 +34,7 @@ git symbolic-ref refs/remotes/origin/HEAD refs/remotes/origin/main
 
 
 def gitlab_ci_local(*paths):
-    """Find what gitlab-ci-local warns of, and what it cannot expand."""
+    """Return what gitlab-ci-local warns of, and what it cannot expand."""
     with tempfile.TemporaryDirectory() as folder:
         # Away from the project, and from the settings of this machine's user.
         folders = {path: Path(folder, str(number)) for number, path in enumerate(paths)}
@@ -74,7 +74,7 @@ def findings_of(result):
 
 
 def gitlab_shellcheck(*paths):
-    """Find what shellcheck does in every script of every job."""
+    """Return shellcheck's findings in every script of every job."""
 
     def scripts(place, node):
         if place[-1] in {"script", "before_script", "after_script"}:

@@ -14,7 +14,7 @@ TOOLS = Path(sys.executable).parent
 
 
 def schema(name, *arguments):
-    """Find where files break one of the schemas that check-jsonschema has with it."""
+    """Return where files break one of the schemas that come with check-jsonschema."""
     options = ["--builtin-schema", name, "--output-format", "json"]
     result = run("check-jsonschema", *options, *arguments)
     if result.returncode not in {0, 1} or not result.stdout:
@@ -27,7 +27,7 @@ def schema(name, *arguments):
 
 
 def shellcheck(scripts, *paths):
-    """Find what shellcheck does in the scripts that a function yields for a place."""
+    """Return shellcheck's findings in the scripts that a function yields for a place."""
     findings = []
     places = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +54,7 @@ def shellcheck(scripts, *paths):
 
 
 class Loader(yaml.SafeLoader):
-    """Reads GitLab's references as nothing: what they point at is read where it stands."""
+    """Reads GitLab's `!reference` tags as None: their targets are read where they are."""
 
 
 Loader.add_constructor("!reference", lambda loader, node: None)
@@ -83,7 +83,7 @@ def walk(node, place=()):
 
 
 def run(tool, *arguments, cwd=None, **variables):
-    """Run a tool of the test environment, away from what could bend its judgement."""
+    """Run a tool of the test environment, without settings that could change its result."""
     return subprocess.run(
         [TOOLS / tool, *arguments],
         cwd=cwd,

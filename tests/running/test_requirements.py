@@ -18,7 +18,7 @@ def known_packages(rendered, shared_folder):
     done = shared_folder / "packages-are-known"
     with (shared_folder / "packages.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # A package tells each Python what it needs: some have a file for each.
+        # The metadata of some packages differs between Pythons.
         for name, versions in combinations("django_version", "python_version").items():
             if not done.exists():
                 lock_again(rendered(**FULL, **versions), shared_folder / name)

@@ -148,7 +148,7 @@ def test_answer_to_no_question_is_an_error(begin):
         begin("one").tree({"wrong": 1})
 
 
-def test_folder_for_reading_cannot_be_written(begin, tmp_path):
+def test_shared_render_cannot_be_written(begin, tmp_path):
     project = Rendered(begin("one"), {}, tmp_path / "project")
     modes = {path.stat().st_mode & 0o222 for path in project.path.rglob("*")}
     assert modes == {0}
@@ -163,7 +163,7 @@ def test_folder_for_reading_cannot_be_written(begin, tmp_path):
     ],
     ids=["new", "changed", "removed"],
 )
-def test_each_change_of_a_folder_for_reading_is_seen(begin, tmp_path, change, name):
+def test_each_change_of_a_shared_render_is_seen(begin, tmp_path, change, name):
     project = Rendered(begin("one"), {}, tmp_path / "project")
     assert project.changes() == set()
     for path in (project.path, project / "README.md"):
@@ -172,7 +172,7 @@ def test_each_change_of_a_folder_for_reading_is_seen(begin, tmp_path, change, na
     assert project.changes() == {name}
 
 
-def test_copy_of_a_project_is_for_changing(begin, tmp_path):
+def test_copy_of_a_project_can_be_changed(begin, tmp_path):
     project = Rendered(begin("one"), {}, tmp_path / "project")
     copy = project.copy_to(Path(tmp_path, "copy"))
     copy.edit("README.md", "# My Project", "# Shop")

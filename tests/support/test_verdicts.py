@@ -57,7 +57,7 @@ def test_equal_input_is_judged_once(begin):
 @pytest.mark.parametrize(
     ("kind", "parts"), [("other", ["content"]), ("kind", ["other"]), ("kind", [])]
 )
-def test_other_input_is_judged_apart(begin, kind, parts):
+def test_different_input_is_judged_separately(begin, kind, parts):
     judge = Judge()
     begin("one").once("kind", ["content"], Judge())
     begin("one").once(kind, parts, judge)

@@ -27,7 +27,7 @@ def option(name):
 
 
 def fails(step):
-    """Return whether to fail at this step, after holding there if a test demands it."""
+    """Return whether to fail at this step, after a pause if the test requested one."""
     while os.environ.get("STAND_IN_HOLDS") == step and not (FOLDER / "go").exists():
         (FOLDER / "held").touch()
         time.sleep(0.05)
@@ -49,7 +49,7 @@ class State:
 
 
 def serve(name, commit):
-    """Make a site report a commit: not ready, if a test demands it."""
+    """Make a site report a commit: not ready, if the test requested that."""
     wrong = commit in os.environ.get("STAND_IN_BROKEN", "").split()
     answer = {"status": 503 if wrong else 200, "release": commit}
     (FOLDER / "sites" / f"{name}.json").write_text(json.dumps(answer))
