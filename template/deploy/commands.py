@@ -1,4 +1,17 @@
-"""Run a platform's commands, and report how they fail."""
+"""Run a platform's commands, and report how they fail.
+
+The module of a platform, which deploy/run.py loads, has:
+
+TOOLS, VARIABLES            the programs and the variables that it needs
+CANCELLED                   what the platform does after a deployment was cancelled
+check(...)                  raise Refused, or Failed, if a release cannot be deployed
+history(...)                return the releases that ran, the running one first
+switch(...)                 replace the running release
+roll_back(...)              restore a release, which `history` has returned
+migrate(...)                optional: migrate, where `switch` does not
+record_promotion(...)       optional: record the release for the next environment
+logged_in()                 optional: a context in which the command line has its key
+"""
 
 import json
 import os

@@ -19,6 +19,7 @@ MIGRATION_GROUP = "fly_app_release_command"  # the process group of the release 
 
 
 def check(environment, release):
+    """Raise Refused without a permitted image, or without Docker to copy it."""
     check_image(environment, release, history)
     # Only a deployment copies an image, so a rollback works without Docker.
     if not shutil.which("docker"):
@@ -40,6 +41,10 @@ def history(environment):
 
 
 def switch(environment, release):
+    """Deploy a release, which migrates first.
+
+    Raise NotReplaced if no machine was changed, and Failed if one may have been.
+    """
     newest, machines = find_releases(environment)[:1], find_machines(environment)
     try:
         deploy(environment, copy_image(environment, release))
@@ -55,6 +60,7 @@ def switch(environment, release):
 
 
 def roll_back(environment, reference):
+    """Deploy the image of an earlier release, without its migration."""
     deploy(environment, reference, "--skip-release-command")
 
 
@@ -87,6 +93,7 @@ def copy_image(environment, release):
 
 
 def deploy(environment, image, *options):
+    """Replace the machines of the app by machines that run this image."""
     app = environment.settings["app"]
     config = f"deploy/fly/{environment.name}.toml"
     where = ("--app", app, "--config", config)

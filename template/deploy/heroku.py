@@ -19,7 +19,10 @@ PAUSE = 2  # seconds between two queries of a release phase
 
 
 def check(environment, release):
-    """Heroku accepts a push only with the full history, and promotes the newest release."""
+    """Raise Refused for a release that Heroku would not deploy.
+
+    It accepts a push only with the full history, and promotes the newest release.
+    """
     after = environment.after
     if after:
         releases = find_releases(after)
@@ -45,6 +48,10 @@ def history(environment):
 
 
 def switch(environment, release):
+    """Push a release to staging, or promote the newest one of staging; both migrate.
+
+    Raise NotReplaced if the previous release still runs.
+    """
     before = find_releases(environment)
     try:
         if environment.after:
@@ -66,6 +73,7 @@ def switch(environment, release):
 
 
 def roll_back(environment, reference):
+    """Release an earlier build again; raise Failed if its release phase fails."""
     app = environment.settings["app"]
     run("heroku", "releases:rollback", reference, "--app", app)
     if wait_for_release_phase(environment) == "failed":
@@ -95,11 +103,13 @@ def wait_for_release_phase(environment):
 
 
 def promote(environment):
+    """Release the build that staging runs."""
     source, app = environment.after.settings["app"], environment.settings["app"]
     run("heroku", "pipelines:promote", "--app", source, "--to", app)
 
 
 def push(environment, release):
+    """Push a commit, which Heroku builds and releases."""
     address = f"https://git.heroku.com/{environment.settings['app']}.git"
     helper = ("-c", "credential.helper=", "-c", f"credential.helper={HELPER}")
     # --force, so that an older commit can be deployed as well.

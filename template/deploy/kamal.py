@@ -29,6 +29,7 @@ CONTAINER = (
 
 
 def check(environment, release):
+    """Raise Refused or Failed if the image, the registry or the secrets are missing."""
     check_image(environment, release)
     missing = [name for name in REGISTRY_VARIABLES if not os.environ.get(name)]
     if missing:
@@ -67,6 +68,10 @@ def migrate(environment, release):
 
 
 def switch(environment, release):
+    """Start a release, and stop the previous one once it is ready.
+
+    Raise NotReplaced if the previous one still serves, and Failed if that is uncertain.
+    """
     with locked(environment):
         before = find_containers(environment)
         try:
@@ -84,6 +89,7 @@ def switch(environment, release):
 
 
 def roll_back(environment, reference):
+    """Start the containers of an earlier release again, unless they run."""
     os.environ["IMAGE"], _, release = reference.rpartition(":")
     with locked(environment):
         running = find_running(find_containers(environment))
@@ -115,10 +121,12 @@ def locked(environment):
 
 
 def kamal(environment, *arguments):
+    """Run Kamal for this environment; raise Failed if it fails."""
     run(*command(environment, *arguments))
 
 
 def command(environment, *arguments):
+    """Return the command that runs Kamal for this environment."""
     # Kamal reads the public keys of the servers from a file.
     KNOWN_HOSTS.write_text(os.environ.get("SSH_KNOWN_HOSTS", "") + "\n")
     return ("kamal", *arguments, SETTINGS, f"--destination={environment.name}")

@@ -52,6 +52,7 @@ def logged_in():
 
 
 def check(environment, release):
+    """Raise Refused without a permitted image, and Failed without the secret `app`."""
     check_image(environment, release, history)
     # The secret that each pod needs.
     kubectl(environment, "get", "secret", "app", "--output", "name")
@@ -90,6 +91,7 @@ def migrate(environment, release):
 
 
 def switch(environment, release):
+    """Apply a release; raise Failed unless every process runs it in time."""
     folder = write_release(environment, f"migrate-{release[:12]}")
     apply(environment, folder, f"{COMPONENT}!=migrate")
     for name in names(environment):
@@ -97,6 +99,7 @@ def switch(environment, release):
 
 
 def roll_back(environment, reference):
+    """Restore each process to an earlier release; raise Failed if one is not restored."""
     revisions = dict(pair.split("=") for pair in reference.split())
     failures = []
     for name in names(environment):
@@ -141,6 +144,7 @@ def apply(environment, folder, selector):
 
 
 def wait_for_rollout(environment, name):
+    """Wait until a Deployment runs its newest revision; raise Failed if it does not."""
     options = (f"deployment/{name}", f"--timeout={ROLLOUT_TIMEOUT}s")
     kubectl(environment, "rollout", "status", *options)
 

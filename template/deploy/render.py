@@ -23,6 +23,7 @@ REASONS = {
 
 
 def check(environment, release):
+    """Raise Refused for missing services, or for a release that may not be deployed."""
     find_services(environment)
     artifact_module(environment).check(environment, release, history)
 
@@ -37,6 +38,10 @@ def history(environment):
 
 
 def switch(environment, release):
+    """Deploy a release to the first service, which migrates, then to the others.
+
+    Raise NotReplaced if Render kept the previous release of the first one.
+    """
     first, *others = find_services(environment)
     artifact = artifact_module(environment).find_release(release)
     known = [deploy["id"] for deploy in find_deploys(first)]
@@ -57,6 +62,7 @@ def switch(environment, release):
 
 
 def roll_back(environment, reference):
+    """Cancel the deploys that have not ended, and deploy what ran before."""
     for service in find_services(environment):
         for deploy in find_deploys(service):
             if deploy["status"] not in RAN + ENDED:

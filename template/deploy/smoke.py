@@ -161,6 +161,7 @@ class Request(threading.Thread):
             self.responses.append(response)
 
     def send(self):
+        """Return the status and the body, or None and why there is no response."""
         try:
             self.connection.request("GET", self.path, headers={"Connection": "close"})
             response = self.connection.getresponse()
@@ -178,6 +179,7 @@ class Request(threading.Thread):
         return response.status, body
 
     def cancel(self):
+        """Ignore the response, and close the connection."""
         self.cancelled = True
         if self.connection.sock:
             with contextlib.suppress(OSError):
