@@ -7,7 +7,7 @@ SHELL := /bin/bash
 UV_VERSION := $(shell sed -n 's/.* uv_version = "\(.*\)".*/\1/p' extensions/pins.jinja)
 COPIER_VERSION := $(shell sed -n 's/.*"copier==\(.*\)".*/\1/p' pyproject.toml)
 UV := $(or $(shell command -v uv),.tools/bin/uv)
-# If the home directory is not writable, uv keeps its Python in this folder, and no cache.
+# If the home directory is not writable, uv keeps its Python in this folder and uses no cache.
 ifneq ($(shell test -w "$${HOME-}" && echo writable),writable)
 UV_NO_CACHE := 1
 UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.tools/python

@@ -62,7 +62,7 @@ def stop(process):
 def _run(command, **streams):
     # The log and other users see the command line, so secrets stay in the environment.
     print("$", shlex.join(command), flush=True)
-    # In a session of its own, so that Ctrl-C reaches only run.py, which stops the command.
+    # In its own session, so that Ctrl-C reaches only run.py, which stops the command.
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, text=True, start_new_session=True, **streams
     )

@@ -28,7 +28,7 @@ def check_image(environment, release, history=None):
             )
         os.environ["IMAGE"] = image
     _, digest = find_image()
-    # The image of the environment before this one, as far as it is known.
+    # The image that the previous environment runs, if a record has it.
     expected = image if tag == release else ""
     if after and history and not expected.endswith(digest):
         expected = next((artifact for _, artifact in history(after)), "none")

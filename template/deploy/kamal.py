@@ -21,7 +21,7 @@ REGISTRY_VARIABLES = ("REGISTRY_USER", "REGISTRY_PASSWORD")  # a rollback pulls 
 KNOWN_HOSTS = Path(".cache", "known_hosts")  # named in deploy/kamal/ssh_config
 MIGRATE = "python manage.py migrate --noinput"
 RUNNING = ("running", "restarting")
-# Only these keys: the environment of a container has the secrets.
+# Only these keys, because the environment of a container contains the secrets.
 CONTAINER = (
     '{"id": {{ json .Id }}, "role": {{ json .Config.Labels.role }}, '
     '"image": {{ json .Config.Image }}, "state": {{ json .State.Status }}},'
@@ -100,7 +100,7 @@ def roll_back(environment, reference):
 def boot(environment, release):
     """Start a release next to the running one, and switch once it is ready."""
     kamal(environment, "app", "boot", f"--version={release}")
-    # A Kamal that was killed may have left some.
+    # A deployment that was killed may have left containers.
     kamal(environment, "app", "stale_containers", "--stop")
 
 

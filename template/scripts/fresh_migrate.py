@@ -36,7 +36,7 @@ def watching(warnings):
         report_progress(command, action, migration, fake)
         if action == "apply_success":
             after = read_schema(connection)
-            # A package's migrations are not this project's to change.
+            # The project cannot change the migrations of a package.
             is_ours = migration.__module__.startswith("apps.")
             if is_ours and not hasattr(migration, "accepted"):
                 path = migration.__module__.replace(".", "/") + ".py"

@@ -6,7 +6,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-# In the folder of the environment, because another one could not end these servers.
+# One for each environment: servers are recognised by the path of their program.
 STATE = Path(sys.prefix).parent / ".services"
 ADDRESSES = STATE / "addresses.json"
 PATIENCE = 60  # seconds that the services may take to start, and to stop

@@ -13,7 +13,7 @@ def command(folder):
     return (
         [PROGRAM, "--port", "0"]
         + ["--unixsocket", folder / SOCKET, "--unixsocketperm", "700"]
-        # Nothing is kept. A title would hide the program's path.
+        # Save no data. A process title would hide the program's path.
         + ["--dir", folder, "--save", ""]
         + ["--pidfile", PID_FILE, "--set-proc-title", "no"]
     )
