@@ -114,6 +114,7 @@ class Visitor(threading.Thread):
 
 @contextlib.contextmanager
 def visitors(port, number=3):
+    """Yield several visitors of a site, who request it until the block ends."""
     people = [Visitor(port) for _ in range(number)]
     for person in people:
         person.start()

@@ -75,6 +75,11 @@ def running(project, command=GUNICORN, *, ready=None, **variables):
 
 
 def wait_until_ready(process, port, log, ready):
+    """Wait until /healthz answers, or until the log has the text `ready`, if there is one.
+
+    Raises AssertionError, with the log, if the process ends.
+    """
+
     def is_ready():
         assert process.poll() is None, log.read_text()
         if ready:

@@ -129,6 +129,7 @@ def workflow_settings(files):
 
 
 def read_job(job, options, file):
+    """Return a job as the model has it; `options` is its entry in a workflow."""
     executor = file["executors"][job["executor"]]
     images = executor.get("docker", [{}])
     steps = list(expand(job["steps"], file["commands"]))

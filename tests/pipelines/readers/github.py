@@ -99,6 +99,7 @@ def workflow_settings(files):
 
 
 def read_job(name, job):
+    """Return a job as the model has it."""
     services = job.get("services", {})
     listening = {
         ("127.0.0.1", published_port(service)): without_digest(service["image"])

@@ -123,6 +123,7 @@ def merge(below, above):
 
 
 def read_workflow(workflow, jobs, file):
+    """Return the jobs of one kind of pipeline by name, as the model has them."""
     rules = {name: first_rule(job, workflow) for name, job in jobs.items()}
     # The jobs that a person may start later are in the pipeline of main.
     pipeline = "main" if workflow == "rollback" else workflow
@@ -162,6 +163,10 @@ def earlier(job, jobs, stages):
 
 
 def read_job(job, rule, earlier, file):
+    """Return a job as the model has it.
+
+    `rule` is the rule by which it runs; without `needs`, it needs the `earlier` jobs.
+    """
     services = job.get("services", [])
     begun, run = split_setup(job.get("before_script", []) + job["script"], SETUP)
     names = [it["name"] for it in services if it["alias"] != "docker"]
@@ -220,6 +225,7 @@ def unknown_rule(rule):
 
 
 def read_environment(job, read):
+    """Read the environment of a job, whose secrets it gets."""
     if environment := job.get("environment"):
         whole = environment if isinstance(environment, dict) else {"name": environment}
         read.secrets.append(whole["name"])

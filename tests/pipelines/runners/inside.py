@@ -21,6 +21,7 @@ SIOCSIFFLAGS = 0x8914
 
 
 def main():
+    """Start the services and run the command that the file sys.argv[1] describes."""
     spec = json.loads(Path(sys.argv[1]).read_text())
     scratch, programs = Path(spec["scratch"]), Path(spec["programs"])
     services = {

@@ -22,6 +22,7 @@ def find_servers():
 
 
 def find_server(variable, url):
+    """Return the name and the connecting function of a server; exit if its URL is invalid."""
     # Two ways to write the address of a socket; redis-py knows only the second.
     url = url.replace("redis+socket:", "unix:").replace("virtual_host=", "db=")
     timeouts = {"socket_connect_timeout": TIMEOUT, "socket_timeout": TIMEOUT}
