@@ -24,7 +24,12 @@ OTHERS = {
     "reports/image.json",
     "reports/staging.json",
 }
+RAW = re.compile(r"{%-? *raw\b")
 A_FILE = re.compile(r"[\w.-]+/[\w./<>-]*|[\w-]+\.(?:py|md|toml|ya?ml|jinja|txt)")
+
+
+def text_of(name):
+    return (TEMPLATE / name).read_text(errors="replace")
 
 
 def parts(path):
@@ -75,3 +80,10 @@ def test_a_decision_has_its_number_and_a_date(path):
 
     assert title.startswith(f"# {int(path.name.partition('-')[0])}. ")
     assert re.match(r"\d{4}-\d\d-\d\d", date)
+
+
+def test_no_file_of_the_template_needs_a_raw_block():
+    # Decision 1
+    raw = [it for it in tracked("template", "extensions") if RAW.search(text_of(it))]
+
+    assert raw == []
