@@ -1,10 +1,11 @@
 """`make ci` depends on nothing but the key by which the tests run it once."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
-from tests.support.gates import ONLY_LINTED, ci_key, files_opened, is_input
+from tests.support.gates import ONLY_LINTED, ci_key, files_opened, is_input, paths_in
 from tests.support.machine import give_up
 from tests.support.options import FULL
 
@@ -14,6 +15,19 @@ EVERYTHING = {
     "use_docker": True,
     "deploy_target": "kubernetes",
 }
+TRACE = """\
+7 openat(AT_FDCWD</a>, "one.py", O_RDONLY) = 3</a/one.py>
+7 openat(AT_FDCWD</a>, "missing.py", O_RDONLY) = -1 ENOENT (No such file or directory)
+8 openat(4</a/apps>, "two.py", O_RDONLY|O_CLOEXEC <unfinished ...>
+7 execve("/a/manage.py", ["manage.py"], 0x7ffe /* 9 vars */) = 0
+8 <... openat resumed>) = 5</a/apps/two.py>
+7 openat(AT_FDCWD</b>, "other.py", O_RDONLY) = 3</b/other.py>
+"""
+
+
+def test_trace_has_calls_that_another_process_interrupts():
+    found = paths_in(TRACE.splitlines(), Path("/a"))
+    assert found == {"one.py", "apps/two.py", "manage.py"}
 
 
 @pytest.mark.slow

@@ -14,8 +14,11 @@ SETTINGS = (".env.example", ".gitignore")
 # Code that only `make lint` opens. What Ruff and Black find in it is part of
 # the tests of rendering, which run them on each file of each combination.
 ONLY_LINTED = "deploy/"
-# A system call with a path that succeeded, the folder that a relative path begins in, and the path
-CALL = re.compile(r'^\d+ +\w+\((?:(?:AT_FDCWD|\d+)<(.*?)>, )?"(.*?)".* = \d')
+# A system call with a path: the folder that a relative path begins in, and the path. It
+# succeeded, or another process interrupted its line, which may not yet have the result.
+CALL = re.compile(
+    r'^\d+ +\w+\((?:(?:AT_FDCWD|\d+)<(.*?)>, )?"(.*?)".* (?:= \d|<unfinished)'
+)
 
 
 def is_input(name):
@@ -79,10 +82,13 @@ def files_opened(project, trace, *targets):
     finally:
         project.make("services-stop")
     with Path(trace).open(errors="replace") as lines:
-        calls = [call.groups() for call in map(CALL.match, lines) if call]
-    paths = {project.path.joinpath(folder or "", path) for folder, path in calls}
+        return paths_in(lines, project.path) & names
+
+
+def paths_in(lines, folder):
+    """Return the paths in a folder that the lines of a trace name, relative to it."""
+    calls = [call.groups() for call in map(CALL.match, lines) if call]
+    paths = {folder.joinpath(place or "", path) for place, path in calls}
     return {
-        str(path.relative_to(project.path))
-        for path in paths
-        if path.is_relative_to(project.path)
-    } & names
+        str(path.relative_to(folder)) for path in paths if path.is_relative_to(folder)
+    }
