@@ -1,4 +1,5 @@
 import json
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,10 @@ def check_quick():
 
 def check_broken():
     raise ConnectionError("password=hunter2")
+
+
+def check_exiting():
+    sys.exit("broken")
 
 
 def check_hanging():
@@ -61,6 +66,21 @@ def test_failing_check_is_reported_without_its_secret(client, broken):
     assert response.status_code == 503
     assert response.json()["checks"]["broken"] == "failed: ConnectionError"
     assert response.json()["checks"]["database"] == "ok"
+
+
+def test_check_that_exits_is_a_failure(settings):
+    settings.HEALTH_CHECKS = [f"{__name__}.check_exiting"]
+
+    assert runner.run_checks() == {"exiting": "failed: SystemExit"}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_failure_counts_among_checks_of_one_name(monkeypatch, settings, order):
+    checks = {"one.check_it": check_broken, "two.check_it": check_quick}
+    monkeypatch.setattr(runner, "import_string", checks.get)
+    settings.HEALTH_CHECKS = list(checks)[::order]
+
+    assert runner.run_checks() == {"it": "failed: ConnectionError"}
 
 
 # The checks run in threads, which see only what is committed.

@@ -31,7 +31,7 @@ class Run(threading.Thread):
         try:
             self.check()
             self.result = "ok"
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.result = f"failed: {type(error).__name__}"
             logger.exception("Health check %s failed", self.name)
         finally:
@@ -61,4 +61,6 @@ def run_checks():
         run.join(max(0, deadline - time.monotonic()))
         if run.is_alive():
             logger.error("Health check %s gave no answer", run.name)
+    # The last one counts: of two checks with one name, the one that failed.
+    runs.sort(key=lambda run: run.result != "ok")
     return {run.name: run.result for run in runs}
