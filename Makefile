@@ -55,7 +55,7 @@ setup: .venv/installed ## Install the tools of the tests into .venv
 	@touch $@
 
 .PHONY: test
-test: setup ## Run all tests: make test SHARD=1/4 FRESH=1 (ignore kept verdicts)
+test: setup ## Run all tests: make test SHARD=1/4 FRESH=1 (repeat passed checks)
 	$(PYTEST) --numprocesses auto --dist loadgroup $(ARGS)
 
 .PHONY: test-fast
