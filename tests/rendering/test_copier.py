@@ -148,6 +148,8 @@ def test_update_applies_the_template_and_keeps_own_edits(repository, copied):
     assert "root = true  # Ours." in copied.read(".editorconfig")
 
 
+@pytest.mark.slow
+@pytest.mark.seconds(20)
 def test_update_adds_and_removes_redis(copied):
     update(copied, "-d", "use_redis=true")
     assert (copied / "tests/test_cache.py").exists()
@@ -158,6 +160,7 @@ def test_update_adds_and_removes_redis(copied):
     assert copied.run("git", "diff", "HEAD~1").stdout == ""
 
 
+@pytest.mark.slow
 @pytest.mark.seconds(20)
 def test_update_replaces_one_target_by_another(copied):
     begin = copied.run("git", "rev-parse", "HEAD").stdout.strip()

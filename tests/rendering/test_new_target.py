@@ -21,6 +21,7 @@ from tests.pipelines.readers import read
 from tests.support.braces import expand
 from tests.support.options import TEMPLATE, choices
 from tests.support.project import Project, clean_environment
+from tests.support.rendering import quick_copier
 
 ROW = {
     "deploys": True,
@@ -151,9 +152,10 @@ def build(tmp_path):
 
     def build(repository, **answers):
         folder = tmp_path / "-".join(str(answer) for answer in answers.values())
-        copier.run_copy(
-            str(repository.path), folder, answers, defaults=True, quiet=True
-        )
+        with quick_copier():
+            copier.run_copy(
+                str(repository.path), folder, answers, defaults=True, quiet=True
+            )
         return Project(folder)
 
     return build

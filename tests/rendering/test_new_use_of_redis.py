@@ -6,6 +6,7 @@ import pytest
 from tests.pipelines.readers import READERS, read
 from tests.support.options import REDIS_STATES, TEMPLATE
 from tests.support.project import Project
+from tests.support.rendering import quick_copier
 
 ROW = """\
   {
@@ -41,9 +42,10 @@ def copy(template, tmp_path):
 
     def copy(**answers):
         folder = tmp_path / "project"
-        copier.run_copy(
-            str(source.path), folder, data=answers, defaults=True, quiet=True
-        )
+        with quick_copier():
+            copier.run_copy(
+                str(source.path), folder, data=answers, defaults=True, quiet=True
+            )
         return Project(folder)
 
     return copy
