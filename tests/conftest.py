@@ -36,7 +36,7 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory):
-    """Return a copy of the template as it stands here, without its git history."""
+    """Return a copy of the template as it is here, without its git history."""
     folder = tmp_path_factory.mktemp("template")
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],

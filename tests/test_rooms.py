@@ -1,4 +1,4 @@
-"""The modules of tests/ import each other as tests/support/rooms.py says."""
+"""The modules of tests/ import each other as tests/support/rooms.py lists."""
 
 import ast
 import sys

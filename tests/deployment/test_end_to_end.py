@@ -14,7 +14,7 @@ import pytest
 from tests.deployment.platforms import Heroku
 from tests.deployment.platforms.base import sites
 from tests.support.machine import give_up
-from tests.support.processes import ask, production
+from tests.support.processes import fetch, production
 from tests.support.project import closed_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.seconds(30)]
@@ -106,7 +106,7 @@ class Visitor(threading.Thread):
     def run(self):
         while not self.done:
             try:
-                self.answers.append(ask(self.port, "/admin/login/")[0])
+                self.answers.append(fetch(self.port, "/admin/login/")[0])
             except OSError as error:
                 self.answers.append(repr(error))
             time.sleep(0.02)

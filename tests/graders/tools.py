@@ -61,7 +61,7 @@ Loader.add_constructor("!reference", lambda loader, node: None)
 
 
 def documents(paths, findings):
-    """Yield each path with what its YAML says; one that says nothing is a finding."""
+    """Yield each path with its parsed YAML; an empty one is a finding."""
     for path in paths:
         try:
             document = yaml.load(path.read_text(), Loader)

@@ -21,7 +21,7 @@ const { ErrorPolicy } = await load("model/convert.js");
 for (const name of names) {
   const file = { name, content: readFileSync(name, "utf8") };
   const { context, value } = parseWorkflow(file, new NoOperationTraceWriter());
-  // The conversion finds what no schema can say: an unknown job in `needs`, a bad `cron`.
+  // The conversion finds what no schema can express: an unknown job in `needs`, a bad `cron`.
   if (value) {
     await convertWorkflowTemplate(context, value, undefined, {
       errorPolicy: ErrorPolicy.TryConversion,

@@ -14,7 +14,7 @@ import yaml
 
 from tests.support.machine import give_up
 from tests.support.options import REDIS_STATES
-from tests.support.processes import SECURE, add_slow_page, ask, production, relay
+from tests.support.processes import SECURE, add_slow_page, fetch, production, relay
 from tests.support.project import closed_port
 from tests.support.waiting import wait_until
 
@@ -135,23 +135,23 @@ def in_container(image, *command):
 
 def test_image_is_ready_and_names_its_release(image, variables):
     with container(image, variables) as (name, port):
-        status, body = eventually(lambda: ask(port, "/readyz"), name)
+        status, body = eventually(lambda: fetch(port, "/readyz"), name)
 
     assert (status, json.loads(body)["release"]) == (200, RELEASE)
 
 
 def test_image_serves_its_static_files(image, variables):
     with container(image, variables) as (name, port):
-        _, page = eventually(lambda: ask(port, "/admin/login/", **SECURE), name)
+        _, page = eventually(lambda: fetch(port, "/admin/login/", **SECURE), name)
         path = re.search(r'href="(/static/admin/css/base\.\w+\.css)"', page)[1]
-        status, _ = ask(port, path, **SECURE)
+        status, _ = fetch(port, path, **SECURE)
 
     assert status == 200
 
 
 def test_image_runs_on_a_read_only_disk(image, variables):
     with container(image, variables, options=["--read-only"]) as (name, port):
-        status, _ = eventually(lambda: ask(port, "/readyz"), name)
+        status, _ = eventually(lambda: fetch(port, "/readyz"), name)
 
     assert status == 200
 
@@ -169,9 +169,9 @@ def test_health_check_of_the_image_fails_without_a_database(project, image, vari
 def test_image_finishes_a_request_before_it_stops(image, variables):
     answers = []
     with container(image, variables) as (name, port):
-        eventually(lambda: ask(port, "/healthz"), name)
+        eventually(lambda: fetch(port, "/healthz"), name)
         thread = threading.Thread(
-            target=lambda: answers.append(ask(port, "/slow", **SECURE))
+            target=lambda: answers.append(fetch(port, "/slow", **SECURE))
         )
         thread.start()
         time.sleep(0.5)
@@ -253,6 +253,6 @@ def test_services_of_compose_serve(project, image, variables, service):
     environment["SITE_URL"] = found["environment"].get("SITE_URL", "")
     environment = {name: value for name, value in environment.items() if value}
     with container(image, environment, *command, port=port) as (name, _):
-        status, body = eventually(lambda: ask(port, "/readyz"), name)
+        status, body = eventually(lambda: fetch(port, "/readyz"), name)
 
     assert (status, json.loads(body)["release"]) == (200, RELEASE)

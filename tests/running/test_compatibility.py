@@ -232,12 +232,12 @@ def test_migration_that_breaks_the_running_release_is_warned_about(
     migrated, name, beginnings
 ):
     path = re.compile(rf"apps/users/migrations/\d+_{name}")
-    said = [text for file, text in warnings(migrated) if path.fullmatch(file)]
+    printed = [text for file, text in warnings(migrated) if path.fullmatch(file)]
 
-    assert len(said) == len(beginnings), said
-    for text, beginning in zip(said, reversed(beginnings), strict=True):
+    assert len(printed) == len(beginnings), printed
+    for text, beginning in zip(printed, reversed(beginnings), strict=True):
         assert text.startswith(beginning)
-        assert re.search(r": [a-z].*\.$", text), "It does not say what to do."
+        assert re.search(r": [a-z].*\.$", text), "It has no advice."
 
 
 def test_warnings_list_the_newest_first_and_the_page_last(migrated):

@@ -14,7 +14,7 @@ import pexpect
 import pytest
 
 from tests.support.options import FULL, REDIS_STATES
-from tests.support.processes import ask
+from tests.support.processes import fetch
 from tests.support.project import clean_environment, closed_port
 from tests.support.waiting import wait_until
 
@@ -36,11 +36,11 @@ def serving(project):
     def answers():
         assert process.poll() is None, "make dev ended"
         with contextlib.suppress(OSError):
-            return ask(port, "/healthz")
+            return fetch(port, "/healthz")
 
     try:
         wait_until(answers, reason=lambda: "make dev does not answer")
-        yield functools.partial(ask, port)
+        yield functools.partial(fetch, port)
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(20)
@@ -52,15 +52,15 @@ def project(render_for_module, request):
 
 
 def test_make_dev_serves_health_admin_and_static_files(project):
-    with serving(project) as ask:
-        assert ask("/healthz") == (200, "ok")
-        status, body = ask("/readyz")
+    with serving(project) as fetch:
+        assert fetch("/healthz") == (200, "ok")
+        status, body = fetch("/readyz")
         assert status == 200, body
         assert set(json.loads(body)["checks"].values()) == {"ok"}
-        status, page = ask("/admin/login/")
+        status, page = fetch("/admin/login/")
         assert status == 200
         style = re.search(r'href="(/static/admin/css/base[^"]*)"', page).group(1)
-        status, css = ask(style)
+        status, css = fetch(style)
         assert status == 200
         assert "body" in css
 
@@ -100,8 +100,8 @@ def test_createsuperuser_asks_in_the_terminal(project):
 
 def test_make_dev_accepts_websockets(render):
     project = render(**REDIS_STATES["redis-channels"]).installed()
-    with serving(project) as ask:
-        status, _ = ask(
+    with serving(project) as fetch:
+        status, _ = fetch(
             "/ws/notifications/",
             **{
                 "Connection": "Upgrade",

@@ -19,7 +19,7 @@ PASSWORD = "kept-to-itself"
 
 @pytest.fixture(scope="module")
 def project(render_for_module):
-    """A project with every server, installed, whose PostgreSQL needs a password from strangers."""
+    """A project with every server, installed, whose PostgreSQL requires a password from strangers."""
     project = render_for_module(**FULL).installed()
     project.make_ok("wait")  # No variable names a server: the embedded ones answer.
     project.make("services-stop")
@@ -39,9 +39,9 @@ def wait(project, seconds, **variables):
     begin = time.monotonic()
     done = project.make("wait", f"ARGS={seconds}", **variables)
     lines = [line for line in done.stdout.splitlines() if "scripts/wait.py" not in line]
-    said = [line for line in lines if not line.startswith("make")]
+    printed = [line for line in lines if not line.startswith("make")]
     assert PASSWORD not in done.stdout
-    return done.returncode, said, time.monotonic() - begin
+    return done.returncode, printed, time.monotonic() - begin
 
 
 def address(variable, port):
@@ -71,12 +71,14 @@ NAMES = {
 def test_wait_names_a_missing_server(project, servers, variable):
     port = closed_port()
 
-    code, said, seconds = wait(project, 1, **servers | address(variable, port))
+    code, printed, seconds = wait(project, 1, **servers | address(variable, port))
 
     assert code == 2
-    assert len(said) == 1
-    assert said[0].startswith(f"{NAMES[variable].format(port)} gave no connection in ")
-    assert said[0].partition(" s: ")[2].rstrip(".").endswith("Connection refused")
+    assert len(printed) == 1
+    assert printed[0].startswith(
+        f"{NAMES[variable].format(port)} gave no connection in "
+    )
+    assert printed[0].partition(" s: ")[2].rstrip(".").endswith("Connection refused")
     assert seconds < 5
 
 
@@ -87,10 +89,10 @@ def test_wait_checks_silent_servers_in_parallel(project):
         named = {}
         for variable in NAMES.keys() - {"DATABASE_URL"}:
             named |= address(variable, port)
-        code, said, seconds = wait(project, 1, **named)
+        code, printed, seconds = wait(project, 1, **named)
 
     assert code == 2
-    assert {line.partition(" gave ")[0] for line in said} == {
+    assert {line.partition(" gave ")[0] for line in printed} == {
         name.format(port) for name in NAMES.values()
     }
     assert seconds < 8
@@ -98,9 +100,9 @@ def test_wait_checks_silent_servers_in_parallel(project):
 
 @pytest.mark.slow
 def test_wait_does_not_need_the_database_itself(project, servers):
-    code, said, _ = wait(project, 1, **servers | {"POSTGRES_DB": "not_yet"})
+    code, printed, _ = wait(project, 1, **servers | {"POSTGRES_DB": "not_yet"})
 
-    assert code == 0, said
+    assert code == 0, printed
 
 
 @pytest.mark.slow
@@ -120,25 +122,25 @@ def test_wait_ends_when_the_last_server_answers(project, servers, tmp_path):
     timer = threading.Timer(3, late.symlink_to, [sockets])
     timer.start()
 
-    code, said, _ = wait(project, 60, **named)
+    code, printed, _ = wait(project, 60, **named)
 
-    assert code == 0, said
+    assert code == 0, printed
     assert 3 < time.monotonic() - begin < 6
 
 
 @pytest.mark.slow
 def test_wait_reports_a_wrong_password_immediately(project, servers):
     stranger = {"POSTGRES_USER": "stranger", "POSTGRES_PASSWORD": PASSWORD}
-    code, said, seconds = wait(project, 60, **servers | stranger)
+    code, printed, seconds = wait(project, 60, **servers | stranger)
     assert code == 2
-    assert said[0].endswith('password authentication failed for user "stranger"')
+    assert printed[0].endswith('password authentication failed for user "stranger"')
     assert seconds < 5
 
     url = servers["REDIS_URL"].replace("unix://", f"unix://stranger:{PASSWORD}@")
-    code, said, seconds = wait(project, 60, **servers | {"REDIS_URL": url})
+    code, printed, seconds = wait(project, 60, **servers | {"REDIS_URL": url})
     assert code == 2
-    assert "(REDIS_URL)" in said[0]
-    assert "invalid username-password pair" in said[0]
+    assert "(REDIS_URL)" in printed[0]
+    assert "invalid username-password pair" in printed[0]
     assert seconds < 5
 
 
@@ -148,11 +150,11 @@ def test_wait_never_prints_an_unencoded_password(project, servers, variable):
     # Up to the slash, this would be a port.
     url = address(variable, 1)[variable].replace(PASSWORD, f"{PASSWORD}/more")
 
-    code, said, _ = wait(project, 1, **servers | {variable: url})
+    code, printed, _ = wait(project, 1, **servers | {variable: url})
 
     assert code == 2
-    assert len(said) == 1
-    assert variable in said[0]
+    assert len(printed) == 1
+    assert variable in printed[0]
 
 
 # make newest
@@ -281,11 +283,11 @@ def test_advice_names_apps_with_more_than_30_migrations(report, number, advised)
     for n in range(2, number + 1):
         (report / f"apps/users/migrations/{n:04}_step.py").touch()
 
-    said = advise(report)
+    printed = advise(report)
 
     command = f'make manage ARGS="squashmigrations users {number:04}_step"'
-    assert (command in said) is advised
-    assert (f"users has {number} migrations" in said) is advised
+    assert (command in printed) is advised
+    assert (f"users has {number} migrations" in printed) is advised
 
 
 def test_advice_names_the_ten_slowest_tests(report):

@@ -1,4 +1,4 @@
-"""The web server and the worker run in production as the README says, and end in peace."""
+"""The web server and the worker run in production as the README describes, and stop cleanly."""
 
 import json
 import signal
@@ -12,7 +12,7 @@ from tests.support.processes import (
     GUNICORN,
     SECURE,
     add_slow_page,
-    ask,
+    fetch,
     production,
     running,
 )
@@ -40,7 +40,7 @@ def environment(project):
 
 def test_server_starts_the_configured_number_of_processes(project, environment):
     with running(project, WEB_CONCURRENCY="3", **environment) as server:
-        status, body = ask(server.port, "/readyz")
+        status, body = fetch(server.port, "/readyz")
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(20)
 
@@ -50,7 +50,7 @@ def test_server_starts_the_configured_number_of_processes(project, environment):
 
 def test_server_logs_only_json(project, environment):
     with running(project, **environment) as server:
-        ask(server.port, "/healthz?token=secret")
+        fetch(server.port, "/healthz?token=secret")
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(20)
 
@@ -64,7 +64,7 @@ def test_server_finishes_a_request_before_it_stops(project, environment):
     answers = []
     with running(project, **environment) as server:
         thread = threading.Thread(
-            target=lambda: answers.append(ask(server.port, "/slow", **SECURE))
+            target=lambda: answers.append(fetch(server.port, "/slow", **SECURE))
         )
         thread.start()
         time.sleep(0.5)

@@ -14,7 +14,7 @@ from tests.support.project import clean_environment, closed_port
 from tests.support.waiting import wait_until
 
 GUNICORN = [".venv/bin/gunicorn", "--config", "config/gunicorn.py"]
-SECURE = {"Host": "example.com", "X-Forwarded-Proto": "https"}  # what a proxy says
+SECURE = {"Host": "example.com", "X-Forwarded-Proto": "https"}  # what a proxy sends
 SLOW = """
 import time
 from django.http import HttpResponse
@@ -59,7 +59,7 @@ class Running:
 
 @contextlib.contextmanager
 def running(project, command=GUNICORN, *, ready=None, **variables):
-    """Run a process of the project; yield once it answers, or says that it is ready."""
+    """Run a process of the project; yield once it answers, or reports that it is ready."""
     port, log = closed_port(), project / f"server-{uuid.uuid4()}.log"
     environment = clean_environment(PORT=str(port), **variables)
     with log.open("w") as file:
@@ -85,7 +85,7 @@ def wait_until_ready(process, port, log, ready):
         if ready:
             return ready in log.read_text()
         with contextlib.suppress(OSError):
-            return ask(port, "/healthz")
+            return fetch(port, "/healthz")
 
     wait_until(is_ready, reason=log.read_text)
 
@@ -122,7 +122,7 @@ def pass_on(source, target):
         target.shutdown(socket.SHUT_WR)
 
 
-def ask(port, path, **headers):
+def fetch(port, path, **headers):
     """Return the status and the body of an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     with contextlib.closing(connection):

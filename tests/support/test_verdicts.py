@@ -1,4 +1,4 @@
-"""A kept verdict stands for what it was judged on, and for nothing else."""
+"""A kept verdict counts for the same input, tools and code, and for nothing else."""
 
 import subprocess
 import sys
