@@ -19,7 +19,7 @@ PASSWORD = "kept-to-itself"
 
 @pytest.fixture(scope="module")
 def project(render_for_module):
-    """A project with every server, installed, whose PostgreSQL requires a password from strangers."""
+    """Return an installed project with every server; PostgreSQL requires a password."""
     project = render_for_module(**FULL).installed()
     project.make_ok("wait")  # No variable names a server: the embedded ones answer.
     project.make("services-stop")
