@@ -125,7 +125,7 @@ def test_healthcheck_reports_a_server_that_hangs(render):
             *("manage", "ARGS=healthcheck"), REDIS_URL=url, CELERY_BROKER_URL=url
         )
 
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 30
     assert "cache: failed: no answer in 3 s" in done.stdout
     assert "broker: failed" in done.stdout
     assert "database: ok" in done.stdout

@@ -79,7 +79,7 @@ def test_wait_names_a_missing_server(project, servers, variable):
         f"{NAMES[variable].format(port)} gave no connection in "
     )
     assert printed[0].partition(" s: ")[2].rstrip(".").endswith("Connection refused")
-    assert seconds < 5
+    assert seconds < 30  # not the default of 60
 
 
 @pytest.mark.slow
@@ -95,7 +95,7 @@ def test_wait_checks_silent_servers_in_parallel(project):
     assert {line.partition(" gave ")[0] for line in printed} == {
         name.format(port) for name in NAMES.values()
     }
-    assert seconds < 8
+    assert seconds < 14  # one after the other: 15
 
 
 @pytest.mark.slow
@@ -125,7 +125,7 @@ def test_wait_ends_when_the_last_server_answers(project, servers, tmp_path):
     code, printed, _ = wait(project, 60, **named)
 
     assert code == 0, printed
-    assert 3 < time.monotonic() - begin < 6
+    assert 3 < time.monotonic() - begin < 30
 
 
 @pytest.mark.slow
@@ -134,14 +134,14 @@ def test_wait_reports_a_wrong_password_immediately(project, servers):
     code, printed, seconds = wait(project, 60, **servers | stranger)
     assert code == 2
     assert printed[0].endswith('password authentication failed for user "stranger"')
-    assert seconds < 5
+    assert seconds < 30
 
     url = servers["REDIS_URL"].replace("unix://", f"unix://stranger:{PASSWORD}@")
     code, printed, seconds = wait(project, 60, **servers | {"REDIS_URL": url})
     assert code == 2
     assert "(REDIS_URL)" in printed[0]
     assert "invalid username-password pair" in printed[0]
-    assert seconds < 5
+    assert seconds < 30
 
 
 @pytest.mark.slow

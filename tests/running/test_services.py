@@ -162,7 +162,7 @@ def test_second_command_uses_the_same_servers(full):
     first = postmaster(full)
     begin = time.monotonic()
     full.run_ok(*RUN, "true")
-    assert time.monotonic() - begin < 0.7
+    assert time.monotonic() - begin < 5
     assert postmaster(full) == first
     assert len(processes(full, "supervisor.py")) == 1
 
