@@ -237,7 +237,7 @@ def test_migration_that_breaks_the_running_release_is_warned_about(
     assert len(printed) == len(beginnings), printed
     for text, beginning in zip(printed, reversed(beginnings), strict=True):
         assert text.startswith(beginning)
-        assert re.search(r": [a-z].*\.$", text), "It has no advice."
+        assert re.search(r": [a-z].*\.$", text), "It names no fix."
 
 
 def test_warnings_list_the_newest_first_and_the_page_last(migrated):
