@@ -5,12 +5,12 @@ import functools
 import pytest
 
 from tests.deployment.platforms import PLATFORMS
-from tests.deployment.platforms.base import sites
+from tests.deployment.sites import Sites, serving
 
 
 @pytest.fixture(scope="session")
 def site_server():
-    with sites() as server:
+    with serving(Sites()) as server:
         yield server
 
 

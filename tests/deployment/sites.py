@@ -3,10 +3,19 @@
 python tests/deployment/sites.py PORT FOLDER, where FOLDER is the stand-ins' $STAND_IN
 """
 
+import contextlib
 import json
 import sys
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+
+class Handler(BaseHTTPRequestHandler):
+    """A handler that logs nothing."""
+
+    def log_message(self, *arguments):
+        """Log nothing."""
 
 
 class Sites(ThreadingHTTPServer):
@@ -19,7 +28,7 @@ class Sites(ThreadingHTTPServer):
         self.folder = folder  # of the test that runs: $STAND_IN
 
 
-class Site(BaseHTTPRequestHandler):
+class Site(Handler):
     def do_GET(self):
         name = self.path.split("/")[1]
         try:
@@ -31,8 +40,14 @@ class Site(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps(answer | {"checks": checks}).encode())
 
-    def log_message(self, *arguments):
-        """Log nothing."""
+
+@contextlib.contextmanager
+def serving(server):
+    """Serve requests in a thread of this process; yield the server."""
+    with server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployment.platforms import Heroku
-from tests.deployment.platforms.base import sites
+from tests.deployment.sites import Sites, serving
 from tests.support.machine import give_up
 from tests.support.processes import fetch, production
 from tests.support.project import closed_port
@@ -135,7 +135,7 @@ def platform(render, nginx, tmp_path):
     project.commits = []
     place = tmp_path / "heroku"
     place.mkdir()
-    with sites() as server, project.services() as variables:
+    with serving(Sites()) as server, project.services() as variables:
         platform = Heroku(project, place, server)
         platform.variables |= production() | variables
         del platform.variables["RELEASE"]  # A test deploys several releases.

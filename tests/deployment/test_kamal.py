@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from tests.deployment.platforms import Kamal
-from tests.deployment.platforms.base import STAND_INS, sites
+from tests.deployment.platforms.base import STAND_INS
+from tests.deployment.sites import Sites, serving
 from tests.support.machine import give_up
 from tests.support.options import FULL, REDIS_STATES, TEMPLATE
 from tests.support.project import Project, closed_port
@@ -228,7 +229,7 @@ def server(project, tmp_path):
     shutil.copytree(
         project.path, copy.path, ignore=shutil.ignore_patterns(".cache", ".tools")
     )
-    with sites() as web, listening(tmp_path / "server", port):
+    with serving(Sites()) as web, listening(tmp_path / "server", port):
         url = f"http://localhost:{web.server_port}/my-project-staging"
         copy.edit("deploy/environments.toml", "https://staging.example.com", url)
         copy.edit(

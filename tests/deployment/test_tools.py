@@ -6,12 +6,12 @@ import os
 import re
 import shutil
 import tarfile
-import threading
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import pytest
 
+from tests.deployment.sites import Handler, serving
 from tests.support.machine import link_programs
 
 NAMES = {"fly": "flyctl", "kubernetes": "kubectl", "render": "render"}
@@ -42,7 +42,7 @@ class Host(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Download)
 
 
-class Download(BaseHTTPRequestHandler):
+class Download(Handler):
     def do_GET(self):
         self.server.requests += 1
         is_sent = self.server.requests > self.server.failures
@@ -52,16 +52,11 @@ class Download(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *arguments):
-        """Log nothing."""
-
 
 @pytest.fixture
 def host():
-    with Host() as host:
-        threading.Thread(target=host.serve_forever, daemon=True).start()
+    with serving(Host()) as host:
         yield host
-        host.shutdown()
 
 
 @pytest.fixture

@@ -1,28 +1,16 @@
 """A project with stand-ins for its platform, and with the sites that the platform serves."""
 
-import contextlib
 import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
-from tests.deployment.sites import Sites
 from tests.support.project import clean_environment
 from tests.support.waiting import wait_until
 
 FOLDER = Path(__file__).resolve().parents[1]
 STAND_INS = FOLDER / "stand_ins"
-
-
-@contextlib.contextmanager
-def sites():
-    """Serve all sites from a thread of this process."""
-    with Sites() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
 
 
 class Platform:
