@@ -71,6 +71,11 @@ def test_make_ci_runs_these_gates(rendered):
         ("pyproject.toml", "# changed\n"),
         ("requirements-dev.txt", "# changed\n"),
         ("Makefile", "lint: new\nnew:\n\ttrue\n"),
+        ("Makefile", "export DJANGO_DEBUG := 1\n"),
+        ("Makefile", "test: export DJANGO_DEBUG := 1\n"),
+        ("Makefile", ".SHELLFLAGS := -c\n"),
+        ("Makefile", ".IGNORE:\n"),
+        ("Makefile", "MAKEFLAGS += --ignore-errors\n"),
     ],
 )
 def test_key_changes_with_its_inputs(render, name, text):

@@ -14,6 +14,11 @@ SETTINGS = (".env.example", ".gitignore")
 # Code that only `make lint` opens. What Ruff and Black find in it is part of
 # the tests of rendering, which run them on each file of each combination.
 ONLY_LINTED = "deploy/"
+# Lines of the Makefile that change a run of `make ci`, and that no dry run prints
+SETTING = re.compile(
+    r"^(?!\t).*(?:\bexport\b|\b(?:SHELL|MAKEFLAGS)\b|^\.(?!PHONY\b)[A-Z_]+).*",
+    re.MULTILINE,
+)
 # A system call with a path: the folder that a relative path begins in, and the path. It
 # succeeded, or another process interrupted its line, which may not yet have the result.
 CALL = re.compile(
@@ -29,13 +34,15 @@ def is_input(name):
 
 def ci_key(project):
     """Return everything in a project and on this machine that `make ci` depends on."""
+    makefile = project.read("Makefile")
     return {
         "files": {
             name: hashlib.sha256(project.read(name).encode()).hexdigest()
             for name in sorted(project.files())
             if is_input(name)
         },
-        "commands": commands("ci", project.read("Makefile")),
+        "commands": commands("ci", makefile),
+        "settings": SETTING.findall(makefile),
         "environment": environment_key(project),
         "python": python_version(project.read(".python-version").strip()),
     }
