@@ -78,7 +78,10 @@ remembered_once = once_per_answer(copier_main.Worker._answers_to_remember)
 
 @contextlib.contextmanager
 def quick_copier():
-    """Let Copier leave out what it repeats, for a template that does not change."""
+    """Let Copier leave out what it repeats, and the settings of this user.
+
+    The template does not change meanwhile.
+    """
     worker = mock.patch.multiple(
         copier_main.Worker,
         answers_relpath=name_once,
@@ -88,7 +91,10 @@ def quick_copier():
     )
     answers = mock.patch.object(AnswersMap, "combined", combined_once)
     template = mock.patch.object(copier_main, "Template", template_once)
-    with worker, answers, template:
+    # The user's own defaults are no part of a project's key.
+    model = copier_main.SettingsModel
+    settings = mock.patch.object(model, "from_file", model)
+    with worker, answers, template, settings:
         yield
 
 
