@@ -96,7 +96,7 @@ def test_project_is_rendered_once_in_all_runs(begin, copies):
 
 def test_copier_settings_of_the_user_change_no_project(begin, monkeypatch, tmp_path):
     plain = begin("one").tree({})
-    (tmp_path / "settings.yml").write_text("defaults: {author_name: Somebody}\n")
+    (tmp_path / "settings.yml").write_text("defaults: {author_name: Another}\n")
     monkeypatch.setenv("COPIER_SETTINGS_PATH", str(tmp_path / "settings.yml"))
     assert begin("two", fresh=True).tree({}) == plain
 
