@@ -15,17 +15,16 @@ from tests.support.options import (
     EVERY_COMBINATION,
     QUESTIONS,
     REDIS_STATES,
-    TEMPLATE,
     VERSIONS,
     choices,
 )
+from tests.support.tracked import tracked
 from tests.support.verdicts import code_of
 
 CODE = code_of(sys.modules[__name__])
 ALWAYS = {
-    str(path.relative_to(TEMPLATE / "template")).removesuffix(".jinja")
-    for path in (TEMPLATE / "template").rglob("*")
-    if path.is_file() and "__pycache__" not in path.parts
+    name.removeprefix("template/").removesuffix(".jinja")
+    for name in tracked("template")
 } - {"{{ _copier_conf.answers_file }}"} | {".copier-answers.yml"}
 REDIS = {
     "apps/health/checks/cache.py",

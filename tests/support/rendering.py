@@ -19,6 +19,7 @@ from copier._user_data import AnswersMap
 from tests.support.cache import CACHE, FRESH, RUN, Cache, today
 from tests.support.options import QUESTIONS, TEMPLATE
 from tests.support.project import Project
+from tests.support.tracked import tracked
 from tests.support.verdicts import code_of, tools_of
 
 # What Copier reads of the template
@@ -140,21 +141,11 @@ def files_of(folder):
 
 @functools.cache
 def sources():
-    """Return each file of the template that Copier reads, by its relative path."""
-    found = {}
-    for source in SOURCES:
-        path = TEMPLATE / source
-        found |= (
-            {f"{source}/{name}": file for name, file in files_of(path).items()}
-            if path.is_dir()
-            else {source: path}
-        )
-    ignored = ("__pycache__", ".DS_Store")
-    return {
-        name: path
-        for name, path in found.items()
-        if not any(part in ignored for part in path.parts)
-    }
+    """Return each file of the template that Copier reads, by its relative path.
+
+    A clone has no file that git ignores, and so no user gets it.
+    """
+    return {name: TEMPLATE / name for name in sorted(tracked(*SOURCES))}
 
 
 class Renders(Cache):

@@ -7,9 +7,9 @@ from pathlib import Path
 import copier
 import pytest
 
-from tests.support import rendering
+from tests.support import rendering, tracked
 from tests.support.options import FULL, TEMPLATE
-from tests.support.project import clean_environment
+from tests.support.project import Project, clean_environment
 from tests.support.rendering import Rendered, Renders, files_of
 
 EVERYTHING = FULL | {"use_docker": True, "deploy_target": "kubernetes"}
@@ -119,14 +119,18 @@ def test_changed_template_renders_again(begin, copies, monkeypatch, tmp_path, so
     assert len(copies) == 2
 
 
-def test_sources_are_all_that_copier_reads():
+def test_sources_are_all_that_copier_reads_of_a_clone(monkeypatch, tmp_path):
     assert {"copier.yml", "extensions/pins.jinja"} <= rendering.sources().keys()
-    names = {
-        f"template/{path.relative_to(TEMPLATE / 'template')}"
-        for path in (TEMPLATE / "template").rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
-    }
-    assert names <= rendering.sources().keys()
+
+    monkeypatch.setattr(rendering, "TEMPLATE", tmp_path)
+    monkeypatch.setattr(tracked, "TEMPLATE", tmp_path)
+    ours = {"copier.yml", "extensions/a.jinja", "template/docs/b.md"}
+    for name in (*ours, "README.md", "template/docs/.cache/c.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".gitignore").write_text(".cache/\n")
+    Project(tmp_path).run_ok("git", "init")
+    assert rendering.sources.__wrapped__().keys() == ours
 
 
 def test_unused_project_is_removed_after_a_week(begin, copies, monkeypatch):
