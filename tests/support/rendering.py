@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 from unittest import mock
 
@@ -16,7 +17,7 @@ import jinja2
 from copier import _main as copier_main
 from copier._user_data import AnswersMap
 
-from tests.support.cache import CACHE, FRESH, RUN, Cache, today
+from tests.support.cache import CACHE, DAY, FRESH, RUN, Cache, today
 from tests.support.options import QUESTIONS, TEMPLATE
 from tests.support.project import Project
 from tests.support.tracked import tracked
@@ -158,9 +159,13 @@ class Renders(Cache):
     @functools.cached_property
     def state(self):
         """Return a hash of everything but the answers that a project depends on."""
+        return self.state_of(sources())
+
+    def state_of(self, files):
+        """Return the state with these files of the template, by relative path."""
         parts = [
-            *([name, digest(path.read_bytes())] for name, path in sources().items()),
-            *(oct(path.stat().st_mode) for path in sources().values()),
+            *([name, digest(path.read_bytes())] for name, path in files.items()),
+            *(oct(path.stat().st_mode) for path in files.values()),
             tools_of("copier", "jinja2", "jinja2-ansible-filters"),
             code_of(sys.modules[__name__]),
         ]
@@ -181,11 +186,15 @@ class Renders(Cache):
         with self.locked("template"):
             if not place.exists():
                 draft = place.with_suffix(".draft")
-                shutil.rmtree(place.parent, ignore_errors=True)
+                shutil.rmtree(draft, ignore_errors=True)
+                copied = {name: draft / name for name in sources()}
                 for name, path in sources().items():
-                    (draft / name).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copy2(path, draft / name)
+                    copied[name].parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(path, copied[name])
+                changed = self.state_of(copied) != self.state
+                assert not changed, "the template changed during this run: run it again"
                 draft.rename(place)
+            place.touch()
         return place
 
     def load(self, keys):
@@ -258,7 +267,14 @@ class Renders(Cache):
         return self.texts[name]
 
     def prune(self):
-        """Remove the projects that no run has used for a week."""
+        """Remove the projects that no run has used for a week, and old templates.
+
+        Another run may use a template that is newer than a day.
+        """
+        with self.locked("template"):
+            for place in self.folder.glob("templates/*"):
+                if place.stat().st_mtime < time.time() - DAY:
+                    shutil.rmtree(place)
         with self.database() as database:
             database.execute("DELETE FROM trees WHERE day < ?", [today() - KEPT_DAYS])
             database.execute(

@@ -1,5 +1,6 @@
 """Projects for reading are what Copier makes, and each is rendered once."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -108,15 +109,49 @@ def test_fresh_run_renders_again(begin, copies):
     assert len(copies) == 2
 
 
+@pytest.fixture
+def change(monkeypatch, tmp_path):
+    """Return a function that changes a file of the template for this test."""
+
+    def change(source="copier.yml"):
+        changed = tmp_path / "changed"
+        changed.write_text((TEMPLATE / source).read_text() + "# more\n")
+        others = rendering.sources() | {source: changed}
+        monkeypatch.setattr(rendering, "sources", lambda: others)
+
+    return change
+
+
 @pytest.mark.parametrize("source", ["copier.yml", "template/README.md.jinja"])
-def test_changed_template_renders_again(begin, copies, monkeypatch, tmp_path, source):
+def test_changed_template_renders_again(begin, copies, change, source):
     begin("one").tree({})
-    changed = tmp_path / "changed"
-    changed.write_text((TEMPLATE / source).read_text() + "# more\n")
-    others = rendering.sources() | {source: changed}
-    monkeypatch.setattr(rendering, "sources", lambda: others)
+    change(source)
     begin("two").tree({})
     assert len(copies) == 2
+
+
+def test_simultaneous_run_keeps_its_template(begin, change):
+    first = begin("one").template
+    change()
+    assert begin("two").template != first
+    begin("two").prune()
+    assert (first / "copier.yml").exists()
+
+
+def test_unused_template_is_removed_after_a_day(begin, change):
+    first = begin("one").template
+    os.utime(first, times=(0, 0))
+    change()
+    begin("two").prune()
+    assert not first.exists()
+
+
+def test_change_during_the_copy_of_the_template_is_an_error(begin, change):
+    renders = begin("one")
+    assert renders.state
+    change()
+    with pytest.raises(AssertionError, match="changed during this run: run it again"):
+        renders.tree({})
 
 
 def test_sources_are_all_that_copier_reads_of_a_clone(monkeypatch, tmp_path):
