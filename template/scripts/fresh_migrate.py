@@ -12,7 +12,7 @@ from django.db import connection
 
 from apps.release.management.commands.migrate import Command
 
-FORMAT = os.environ.get("WARNING_FORMAT", "{path}: {text}")
+FORMAT = os.environ.get("WARNING_FORMAT") or "{path}: {text}"
 
 
 def main():

@@ -16,6 +16,7 @@ PAGES = [
 DECISIONS = sorted((TEMPLATE / "docs/decisions").iterdir())
 # Files that are neither ours nor the generated project's: other tools', or made by a run.
 OTHERS = {
+    ".cache",
     ".git/config",
     "cimg/postgres",
     "cimg/python",

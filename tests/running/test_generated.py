@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from tests.support.gates import ci_key, python_version, run_ci
+from tests.support.gates import ci_key, run_ci
+from tests.support.machine import python_version
 from tests.support.options import EVERY_COMBINATION, FULL, QUESTIONS, VERSIONS
 from tests.support.project import Project
 from tests.support.verdicts import code_of, key_of, once

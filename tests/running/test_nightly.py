@@ -257,6 +257,19 @@ def test_newer_lists_only_versions_that_are_not_pinned(
     assert done.stdout.splitlines() == listed
 
 
+def test_newer_fails_for_a_file_without_packages(rendered, tmp_path):
+    (tmp_path / "pinned").write_text(PINNED)
+    (tmp_path / "newest").write_text("")
+
+    done = rendered().run(
+        *(sys.executable, "scripts/newer.py"),
+        *(str(tmp_path / name) for name in ("pinned", "newest")),
+    )
+
+    assert done.returncode == 1
+    assert done.stdout.endswith("/newest pins no package.\n")
+
+
 # make advice
 
 

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.support.machine import UV
+from tests.support.machine import UV, python_version
 from tests.support.options import TEMPLATE
 
 ENVIRONMENTS = TEMPLATE / ".cache/environments"
@@ -44,7 +44,8 @@ def link_environment(project):
 def environment_key(project):
     """Return a hash of all that `make setup` reads and runs."""
     texts = [project.read(name) for name in INPUTS]
-    parts = [uv_version(), commands("setup", project.read("Makefile")), *texts]
+    python = python_version(project.read(".python-version").strip())
+    parts = [uv_version(), python, commands("setup", project.read("Makefile")), *texts]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 

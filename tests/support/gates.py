@@ -1,13 +1,11 @@
 """Run `make ci` once for all projects that give it the same input."""
 
-import functools
 import hashlib
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 from tests.support.environments import commands, environment_key
+from tests.support.machine import python_version
 
 # What the gates open next to the code, and to the Makefile, whose commands are compared.
 SETTINGS = (".env.example", ".gitignore")
@@ -46,16 +44,6 @@ def ci_key(project):
         "environment": environment_key(project),
         "python": python_version(project.read(".python-version").strip()),
     }
-
-
-@functools.cache
-def python_version(version):
-    """Return the whole version of this machine's Python of a version, or an empty text."""
-    # A shim of pyenv is there for versions that are not.
-    if program := shutil.which(f"python{version}"):
-        done = subprocess.run([program, "--version"], capture_output=True, text=True)
-        return done.stdout.strip()
-    return ""
 
 
 def run_ci(project):

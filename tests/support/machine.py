@@ -1,7 +1,9 @@
 """The programs of this machine, and the end of a test that needs one it does not have."""
 
+import functools
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -16,6 +18,16 @@ def link_programs(folder, names):
     for name in names:
         (folder / name).symlink_to(shutil.which(name))
     return folder
+
+
+@functools.cache
+def python_version(version):
+    """Return the whole version of this machine's Python of a version, or an empty text."""
+    # A shim of pyenv is there for versions that are not.
+    if program := shutil.which(f"python{version}"):
+        done = subprocess.run([program, "--version"], capture_output=True, text=True)
+        return done.stdout.strip()
+    return ""
 
 
 def give_up(reason):
