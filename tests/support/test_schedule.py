@@ -89,6 +89,7 @@ def test_longest_units_come_first(tests):
     assert collect(*tests, SHARD="") == ORDER
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_shards_are_a_partition_that_keeps_groups_whole(tests, number):
     shards = [collect(*tests, SHARD=f"{n + 1}/{number}") for n in range(number)]
@@ -101,6 +102,7 @@ def test_shards_are_a_partition_that_keeps_groups_whole(tests, number):
     assert max(sizes) < len(ORDER) / number + 4
 
 
+@pytest.mark.slow
 def test_shards_of_this_suite_are_a_partition():
     shards = [collect(SHARD=f"{n}/3") for n in (1, 2, 3)]
 
