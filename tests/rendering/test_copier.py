@@ -7,11 +7,13 @@ import re
 import shutil
 import sys
 
+import copier
 import pytest
 import yaml
 
 from tests.support.options import choices
 from tests.support.project import Project
+from tests.support.rendering import quick_copier
 
 COPIER = (sys.executable, "-m", "copier")
 NAME = "{{ 7*7 }} Shop"  # A second rendering would change it.
@@ -76,15 +78,19 @@ def closing_message(repository, *options):
 @pytest.mark.parametrize("target", ["none", "heroku"])
 @pytest.mark.parametrize("provider", choices("ci_provider"))
 def test_closing_message_fits_80_columns_and_names_existing_pages(
-    repository, provider, target
+    template, tmp_path, monkeypatch, capsys, provider, target
 ):
-    message = closing_message(
-        repository, "-d", f"ci_provider={provider}", "-d", f"deploy_target={target}"
-    )
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    data = {"project_name": NAME, "ci_provider": provider, "deploy_target": target}
+    with quick_copier():
+        copier.run_copy(str(template), "../project", data, defaults=True)
 
-    assert max(map(len, message)) <= 80
-    named = set(re.findall(r"docs/\w+\.md", "\n".join(message)))
-    project = Project(repository / "../project")
+    _, begin, message = capsys.readouterr().err.partition(f"{NAME} is ready. Next:\n")
+    assert begin
+    assert max(map(len, message.splitlines())) <= 80
+    named = set(re.findall(r"docs/\w+\.md", message))
+    project = Project(tmp_path / "project")
     assert named == {"docs/deployment.md", "docs/pipeline.md"} & project.files()
 
 
