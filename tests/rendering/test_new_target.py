@@ -266,12 +266,14 @@ def run_checks(repository, *checks):
     return done.returncode, done.stdout
 
 
+@pytest.mark.slow
 def test_the_checks_pass_with_a_whole_target(extend):
     code, output = run_checks(extend(NEEDED), *sorted(set(CHECKS.values())))
 
     assert code == 0, output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "check"), CHECKS.items(), ids=CHECKS)
 def test_a_check_fails_without(extend, name, check):
     code, output = run_checks(extend(without(name)), check)
