@@ -1,10 +1,10 @@
 import shutil
-import subprocess
 
 import pytest
 
 from tests.support.options import ENFORCING, EVERY_COMBINATION, TEMPLATE
 from tests.support.rendering import Rendered, renderer, renders
+from tests.support.tracked import tracked
 from tests.support.verdicts import kept
 
 pytest_plugins = ["tests.support.schedule"]
@@ -38,17 +38,9 @@ def pytest_terminal_summary(terminalreporter):
 def template(tmp_path_factory):
     """Return a copy of the template as it is here, without its git history."""
     folder = tmp_path_factory.mktemp("template")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=TEMPLATE,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (TEMPLATE / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(TEMPLATE / name, folder / name)
+    for name in tracked():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(TEMPLATE / name, folder / name)
     return folder
 
 

@@ -42,7 +42,7 @@ def link_environment(project):
 
 
 def environment_key(project):
-    """Return a hash of all that `make setup` reads and runs."""
+    """Return a hash of all that `make setup` reads and runs, with the Python it finds."""
     texts = [project.read(name) for name in INPUTS]
     python = python_version(project.read(".python-version").strip())
     parts = [uv_version(), python, commands("setup", project.read("Makefile")), *texts]

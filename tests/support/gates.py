@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 from tests.support.environments import commands, environment_key
-from tests.support.machine import python_version
 
 # What the gates open next to the code, and to the Makefile, whose commands are compared.
 SETTINGS = (".env.example", ".gitignore")
@@ -42,7 +41,6 @@ def ci_key(project):
         "commands": commands("ci", makefile),
         "settings": SETTING.findall(makefile),
         "environment": environment_key(project),
-        "python": python_version(project.read(".python-version").strip()),
     }
 
 
