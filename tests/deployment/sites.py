@@ -45,7 +45,8 @@ class Site(Handler):
 def serving(server):
     """Serve requests in a thread of this process; yield the server."""
     with server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        # The server notices its end only this often, in seconds.
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield server
         server.shutdown()
 

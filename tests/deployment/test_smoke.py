@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.deployment.platforms.base import CLOCK
 from tests.support.processes import production, running
 from tests.support.project import clean_environment, closed_port
 
@@ -95,11 +96,11 @@ def smoke(rendered):
     """Return a function that tests a URL; it returns the exit code, the output and the time."""
     project = rendered(deploy_target="heroku")
 
-    def smoke(*arguments, seconds=1):
+    def smoke(*arguments, seconds=1, **variables):
         begin = time.monotonic()
         done = subprocess.run(
             ["python3", "-B", project / "deploy/smoke.py", *arguments],
-            env=clean_environment(SMOKE_SECONDS=str(seconds)),
+            env=clean_environment(SMOKE_SECONDS=str(seconds), **variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -130,7 +131,7 @@ def test_each_change_is_printed_once_while_waiting(smoke):
     old, not_ready = answer(200, OLD), answer(503, NOT_READY)
     with serving(old, old, broken, not_ready, answer(200, READY)) as server:
         url = server.url
-        code, text, _ = smoke(url, "new", seconds=30)
+        code, text, _ = smoke(url, "new", seconds=30, PYTHONPATH=CLOCK)
 
     assert code == 0
     assert text.splitlines() == [
@@ -180,12 +181,21 @@ def test_each_change_is_printed_once_while_waiting(smoke):
 )
 def test_unhealthy_server_is_reported_in_time(smoke, behaviour, reason):
     with serving(behaviour) as server:
-        code, text, took = smoke(server.url, "new", seconds=2)
+        code, text, took = smoke(server.url, "new")
 
     assert code == 1
     last = text.splitlines()[-1]
-    assert last.startswith(f"{server.url} was not ready after 2 s: {reason}")
+    assert last.startswith(f"{server.url} was not ready after 1 s: {reason}")
     assert took < 8
+
+
+def test_last_reason_of_several_is_reported(smoke):
+    with serving(answer(502, "<html>"), answer(200, OLD)) as server:
+        code, text, _ = smoke(server.url, "new", seconds=2)
+
+    assert code == 1
+    reason = "it runs release old, not new"
+    assert text.endswith(f"{server.url} was not ready after 2 s: {reason}.\n")
 
 
 def test_refused_connection_is_reported(smoke):
