@@ -1,33 +1,34 @@
-import importlib
 import os
-import runpy
+import sys
+from importlib import import_module
 from unittest import mock
 
 import pytest
 
-from config.settings import base
-
 
 @pytest.fixture
-def load():
+def load(monkeypatch):
     """Return a function that loads settings with only the given variables set."""
 
     def load(name, variables):
+        # Settings change base's values in place, so each load imports base again.
+        for module in ("config.settings.base", f"config.settings.{name}"):
+            monkeypatch.delitem(sys.modules, module, raising=False)
         with mock.patch.dict(os.environ, variables, clear=True):
-            importlib.reload(base)
-            return runpy.run_module(f"config.settings.{name}")
+            return vars(import_module(f"config.settings.{name}"))
 
-    yield load
-    importlib.reload(base)
+    return load
 
 
 @pytest.fixture
-def production(monkeypatch, settings, tmp_path):
+def production(load, settings, tmp_path):
     """Apply the production settings, except those that belong to the test run."""
-    monkeypatch.setenv("DJANGO_SECRET_KEY", 50 * "x")
-    monkeypatch.setenv("SITE_URL", "https://example.com")
-    monkeypatch.setenv("DJANGO_ALLOWED_HOSTS", "example.com")
-    loaded = runpy.run_module("config.settings.production")
+    variables = {
+        "DJANGO_SECRET_KEY": 50 * "x",
+        "SITE_URL": "https://example.com",
+        "DJANGO_ALLOWED_HOSTS": "example.com",
+    }
+    loaded = load("production", os.environ | variables)
     for name in loaded.keys() - {"DATABASES", "LOGGING", "STATIC_ROOT"}:
         if name.isupper():
             setattr(settings, name, loaded[name])

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -9,9 +10,14 @@ from channels.layers import get_channel_layer
 from apps.health.runner import run_checks
 from apps.users.consumers import notify
 from config.asgi import application
-from config.settings import base
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def redis(load, settings):
+    """Send the messages of Channels through Redis, as production does."""
+    settings.CHANNEL_LAYERS = load("local", os.environ)["CHANNEL_LAYERS"]
 
 
 async def connect(cookie=""):
@@ -49,24 +55,19 @@ def test_signed_in_user_is_notified(admin_client, admin_user):
     assert message == {"text": "Hello"}
 
 
-def test_notification_crosses_redis(admin_client, admin_user, settings):
-    settings.CHANNEL_LAYERS = base.CHANNEL_LAYERS
-
+def test_notification_crosses_redis(admin_client, admin_user, redis):
     message = receive_notification(admin_client.cookies.output(header=""), admin_user)
 
     assert message == {"text": "Hello"}
 
 
-def test_idle_socket_stays_open(settings):
-    settings.CHANNEL_LAYERS = base.CHANNEL_LAYERS
-    (host,) = base.CHANNEL_LAYERS["default"]["CONFIG"]["hosts"]
+def test_idle_socket_stays_open(redis, settings):
+    (host,) = settings.CHANNEL_LAYERS["default"]["CONFIG"]["hosts"]
 
     assert host["socket_timeout"] > get_channel_layer().brpop_timeout
 
 
-def test_open_socket_does_not_fail_the_probe(admin_client, settings):
-    settings.CHANNEL_LAYERS = base.CHANNEL_LAYERS
-
+def test_open_socket_does_not_fail_the_probe(admin_client, redis):
     @async_to_sync
     async def probe():
         socket, _ = await connect(admin_client.cookies.output(header=""))

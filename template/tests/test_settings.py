@@ -82,6 +82,20 @@ def test_release_without_a_name_is_unknown(load, release):
     assert load("production", PRODUCTION | release)["RELEASE"] == "unknown"
 
 
+@pytest.mark.parametrize("name", ["ci", "local", "production"])
+def test_settings_keep_every_key_of_base(load, name):
+    base, settings = load("base", PRODUCTION), load(name, PRODUCTION)
+
+    lost = [
+        f"{setting}[{key!r}]"
+        for setting, value in base.items()
+        if setting.isupper() and isinstance(value, dict)
+        for key in value
+        if key not in settings[setting]
+    ]
+    assert lost == []
+
+
 def test_production_logs_json_to_standard_output():
     log = 'import django, logging; django.setup(); logging.info("Line 1\\nline 2")'
 
