@@ -26,9 +26,9 @@ PROGRAMS = ["bash", "cp", "git", "grep", "make", "mkdir", "sed", "sh", "tr"]
 
 
 @pytest.fixture
-def project(render):
+def project(rendered, tmp_path):
     """Return a committed project, with a stand-in for Docker and few other programs."""
-    project = render(use_docker=True)
+    project = rendered(use_docker=True).copy_to(tmp_path / "project")
     project.commit()
     (project / "metadata.json").write_text(json.dumps(METADATA, indent=2))
     link_programs(project / "bin", PROGRAMS)

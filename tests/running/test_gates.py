@@ -78,8 +78,8 @@ def test_make_ci_runs_these_gates(rendered):
         ("Makefile", "MAKEFLAGS += --ignore-errors\n"),
     ],
 )
-def test_key_changes_with_its_inputs(render, name, text):
-    project = render(**EVERYTHING)
+def test_key_changes_with_its_inputs(rendered, tmp_path, name, text):
+    project = rendered(**EVERYTHING).copy_to(tmp_path / "project")
     before = ci_key(project)
 
     with (project / name).open("a") as file:

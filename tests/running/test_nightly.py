@@ -279,9 +279,9 @@ def advise(project):
 
 
 @pytest.fixture
-def report(render):
+def report(rendered, tmp_path):
     """Return a project with a test report whose n-th test takes n seconds."""
-    project = render()
+    project = rendered().copy_to(tmp_path / "project")
     (project / "reports").mkdir()
     cases = "".join(
         f'<testcase classname="tests.test_it" name="test_{n}" time="{n}.0" />'
