@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.deployment.platforms import Kubernetes
-from tests.graders.contents import grade_text
+from tests.graders.contents import finds_defect, grade_text
 from tests.graders.kubernetes import kubernetes_validate
 from tests.support.machine import give_up
 from tests.support.options import FULL, REDIS_STATES
@@ -71,9 +71,9 @@ def test_manifests_are_valid_in_every_environment(
 
 def test_defect_in_a_manifest_is_found(project, build, tmp_path):
     project.edit("deploy/kubernetes/base/web.yaml", "maxSurge: 1", "maxSurge: [1]")
-    (tmp_path / "all.yaml").write_text(build(project / "deploy/kubernetes/staging"))
+    manifests = build(project / "deploy/kubernetes/staging")
 
-    assert kubernetes_validate(tmp_path / "all.yaml")
+    assert finds_defect(kubernetes_validate, manifests, tmp_path / "all.yaml")
 
 
 @pytest.mark.parametrize("environment", Kubernetes.names)

@@ -1,15 +1,11 @@
 """Grade contents that several projects have."""
 
-import importlib.metadata
 import sys
 from pathlib import Path
 
 from tests.graders import github, gitlab
 from tests.support.contents import refuse
-from tests.support.verdicts import code_of, once
-
-# Every tool is a package here; the versions of all others are in the code.
-PACKAGES = sorted([it.name, it.version] for it in importlib.metadata.distributions())
+from tests.support.verdicts import PACKAGES, code_of, once
 
 
 def refuse_graded(grader, owners, folder):
@@ -54,7 +50,23 @@ def grade_text(grader, text, file):
     return once(grader.__name__, [text, *governed_by(grader)], judge)
 
 
+def finds_defect(grader, text, file):
+    """Return whether a grader finds anything in a text, written to a new file.
+
+    Where it did, the text is not graded again.
+    """
+
+    def judge():
+        file.write_text(text)
+        return [] if grader(file) else ["nothing is found"]
+
+    return not once(f"{grader.__name__} finds", [text, *governed_by(grader)], judge)
+
+
 def governed_by(grader):
-    """Return what a verdict depends on, next to the content."""
+    """Return what a verdict depends on, next to the content.
+
+    Every tool is a package of ours, or its version is in the code.
+    """
     code = code_of(grader, sys.modules[__name__], github.SCRIPT, gitlab.SCRIPT)
     return [code, PACKAGES]

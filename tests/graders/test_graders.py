@@ -5,7 +5,7 @@ from fnmatch import fnmatch
 
 import pytest
 
-from tests.graders import GRADERS, PIPELINE_FILES
+from tests.graders import GRADERS, PIPELINE_FILES, github, gitlab
 from tests.graders.circleci import (
     circleci_names,
     circleci_schema,
@@ -123,6 +123,7 @@ of_every_provider = pytest.mark.parametrize(
     ("provider", "grader"),
     [(provider, grader) for provider, found in GRADERS.items() for grader in found],
 )
+kept = pytest.mark.kept(github.SCRIPT, gitlab.SCRIPT)
 
 
 @pytest.mark.seconds(60)
@@ -137,12 +138,14 @@ def test_no_grader_finds_a_defect_in_any_pipeline(
     refuse_graded(grader, found, tmp_path)
 
 
+@kept
 @of_every_provider
 def test_every_grader_passes_clean_files(tmp_path, provider, grader):
     files = [write(tmp_path, CLEAN[provider], f"{name}.yml") for name in "ab"]
     assert grader(*files) == []
 
 
+@kept
 @pytest.mark.parametrize(
     ("grader", "old", "new", "finding"),
     [
@@ -221,6 +224,7 @@ def test_graders_find_defects(tmp_path, grader, old, new, finding):
     assert any(finding in found for found in grader(file)), grader(file)
 
 
+@kept
 @pytest.mark.parametrize(
     "excuse",
     [" # zizmor: ignore[excessive-permissions]", "\n# zizmor: ignore"],
@@ -232,6 +236,7 @@ def test_comments_do_not_suppress_findings(tmp_path, excuse):
     )
 
 
+@kept
 @of_every_provider
 def test_graders_find_one_bad_file_among_good_ones(tmp_path, provider, grader):
     good = write(tmp_path, CLEAN[provider], "good.yml")
@@ -239,11 +244,13 @@ def test_graders_find_one_bad_file_among_good_ones(tmp_path, provider, grader):
     assert any("bad.yml" in found for found in grader(good, bad))
 
 
+@kept
 @of_every_provider
 def test_a_missing_file_is_a_finding(tmp_path, provider, grader):
     assert grader(tmp_path / "missing.yml")
 
 
+@kept
 @pytest.mark.parametrize("grader", [gitlab_shellcheck, circleci_shellcheck])
 def test_a_file_without_scripts_is_a_finding(tmp_path, grader):
     assert "no script" in grader(write(tmp_path, "jobs: {}"))[0]

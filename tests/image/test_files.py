@@ -5,7 +5,7 @@ import sys
 import pytest
 import yaml
 
-from tests.graders.contents import refuse_graded
+from tests.graders.contents import finds_defect, refuse_graded
 from tests.graders.docker import checkov, compose_schema, hadolint
 from tests.support.contents import check_each, contents
 from tests.support.options import EVERY_COMBINATION, FULL
@@ -38,9 +38,8 @@ def test_no_grader_finds_a_defect_in_any_combination(
 def test_graders_find_a_defect(rendered, tmp_path, grader, name, old, new):
     text = rendered(**FULL, use_docker=True).read(name)
     assert old in text
-    (tmp_path / name).write_text(text.replace(old, new))
 
-    assert grader(tmp_path / name)
+    assert finds_defect(grader, text.replace(old, new), tmp_path / name)
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS verdicts (key TEXT PRIMARY KEY, run TEXT, day INTEGER)"
 )
 KEPT_DAYS = 30
+# The packages of the test environment: most tools are among them.
+PACKAGES = sorted([it.name, it.version] for it in importlib.metadata.distributions())
 
 
 class Verdicts(Cache):
