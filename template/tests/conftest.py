@@ -26,7 +26,6 @@ def production(load, settings, tmp_path):
     variables = {
         "DJANGO_SECRET_KEY": 50 * "x",
         "SITE_URL": "https://example.com",
-        "DJANGO_ALLOWED_HOSTS": "example.com",
     }
     loaded = load("production", os.environ | variables)
     for name in loaded.keys() - {"DATABASES", "LOGGING", "STATIC_ROOT"}:

@@ -17,6 +17,12 @@ EXAMPLE = dotenv_values(ROOT / ".env.example")
 PRODUCTION = tomllib.loads((ROOT / "tests" / "production.toml").read_text())
 
 
+def unset(variables, name):
+    """Return the variables without one of them, then with it empty and with it blank."""
+    rest = {key: value for key, value in variables.items() if key != name}
+    return [rest, rest | {name: ""}, rest | {name: " "}]
+
+
 def test_tests_run_on_postgresql():
     assert connection.vendor == "postgresql"
 
@@ -39,10 +45,31 @@ def test_required_variables_are_enough_for_production(load):
 
 @pytest.mark.parametrize("name", PRODUCTION)
 def test_production_refuses_a_missing_variable(load, name):
-    variables = {key: value for key, value in PRODUCTION.items() if key != name}
+    for variables in unset(PRODUCTION, name):
+        with pytest.raises(EnvError, match=f'"{name}" not set'):
+            load("production", variables)
 
-    with pytest.raises(EnvError, match=f'"{name}" not set'):
-        load("production", variables)
+
+@pytest.mark.parametrize("module", ["ci", "local", "production"])
+def test_empty_variable_has_its_default(load, module):
+    def values(variables):
+        settings = load(module, variables)
+        return {name: settings[name] for name in settings if name.isupper()}
+
+    every = EXAMPLE | PRODUCTION
+    for name in EXAMPLE.keys() - PRODUCTION.keys():
+        missing, *empty = map(values, unset(every, name))
+        assert empty == [missing, missing], name
+
+
+@pytest.mark.parametrize("module", ["ci", "local", "production"])
+@pytest.mark.parametrize("name", ["ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"])
+def test_list_has_neither_spaces_nor_empty_words(load, module, name):
+    def values(variables):
+        return load(module, PRODUCTION | variables)[name]
+
+    assert values({f"DJANGO_{name}": " a.com,, b.com ,"})[-2:] == ["a.com", "b.com"]
+    assert values({f"DJANGO_{name}": ", ,"}) == values({})
 
 
 @pytest.mark.parametrize(
@@ -54,7 +81,6 @@ def test_production_refuses_a_missing_variable(load, name):
         ("POSTGRES_PORT", "default"),
         ("SITE_URL", "example"),
         ("DATABASE_URL", "example"),
-        *((name, "") for name in PRODUCTION),
     ],
 )
 def test_production_names_a_bad_value(load, name, value):
@@ -77,9 +103,16 @@ def test_database_url_contains_every_part(load):
     ]
 
 
-@pytest.mark.parametrize("release", [{}, {"RELEASE": ""}])
-def test_release_without_a_name_is_unknown(load, release):
-    assert load("production", PRODUCTION | release)["RELEASE"] == "unknown"
+def test_release_without_a_name_is_unknown(load):
+    assert load("production", PRODUCTION)["RELEASE"] == "unknown"
+
+
+def test_other_hosts_are_added_to_that_of_the_site(load):
+    variables = {"DJANGO_ALLOWED_HOSTS": "www.example.com"}
+
+    settings = load("production", PRODUCTION | variables)
+
+    assert settings["ALLOWED_HOSTS"] == ["example.com", "www.example.com"]
 
 
 @pytest.mark.parametrize("name", ["ci", "local", "production"])
