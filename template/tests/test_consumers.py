@@ -12,6 +12,7 @@ from apps.users.consumers import notify
 from config.asgi import application
 
 pytestmark = pytest.mark.django_db(transaction=True)
+TIMEOUT = 60  # seconds, more than a busy machine needs
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ async def connect(cookie=""):
         },
     )
     await socket.send_input({"type": "websocket.connect"})
-    return socket, await socket.receive_output(timeout=10)
+    return socket, await socket.receive_output(timeout=TIMEOUT)
 
 
 @async_to_sync
@@ -43,9 +44,9 @@ async def receive_notification(cookie, user):
     socket, answer = await connect(cookie)
     assert answer["type"] == "websocket.accept"
     await notify(user, {"text": "Hello"})
-    message = await socket.receive_output(timeout=5)
+    message = await socket.receive_output(timeout=TIMEOUT)
     await socket.send_input({"type": "websocket.disconnect", "code": 1000})
-    await socket.wait(timeout=10)
+    await socket.wait(timeout=TIMEOUT)
     return json.loads(message["text"])
 
 
@@ -74,7 +75,7 @@ def test_open_socket_does_not_fail_the_probe(admin_client, redis):
         await asyncio.sleep(0.2)  # After this, the consumer waits for messages.
         results = await asyncio.to_thread(run_checks)
         await socket.send_input({"type": "websocket.disconnect", "code": 1000})
-        await socket.wait(timeout=10)
+        await socket.wait(timeout=TIMEOUT)
         return results
 
     assert probe()["channel_layer"] == "ok"

@@ -2,6 +2,7 @@ import json
 import logging
 from importlib import import_module
 
+import pytest
 from pythonjsonlogger.json import JsonFormatter
 
 from config import gunicorn, logs
@@ -11,10 +12,11 @@ def test_gunicorn_finds_the_application():
     assert import_module(gunicorn.wsgi_app).application
 
 
+@pytest.mark.django_db
 def test_error_is_logged_without_its_query(client, caplog):
     client.get("/nowhere?token=1")
 
-    (record,) = caplog.records
+    (record,) = [it for it in caplog.records if it.name == "django.request"]
     formatter = logs.LOGGING["formatters"]["json"]
     options = {"reserved_attrs": formatter["reserved_attrs"]}
     line = JsonFormatter(formatter["fmt"], **options).format(record)

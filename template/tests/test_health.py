@@ -3,6 +3,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -11,7 +12,6 @@ from django.db.migrations.recorder import MigrationRecorder
 from apps.health import runner
 
 pytestmark = pytest.mark.django_db
-end_of_hanging = threading.Event()
 
 
 def check_quick():
@@ -24,10 +24,6 @@ def check_broken():
 
 def check_exiting():
     sys.exit("broken")
-
-
-def check_hanging():
-    end_of_hanging.wait()
 
 
 @pytest.fixture
@@ -92,24 +88,31 @@ def test_pending_migration_is_not_ready(client, monkeypatch):
 
 
 def test_hanging_check_fails_in_time_and_starts_once(client, monkeypatch, settings):
+    end = threading.Event()
     monkeypatch.setattr(runner, "TIMEOUT", 0.1)
-    settings.HEALTH_CHECKS = [f"{__name__}.check_hanging"]
-    before = threading.active_count()
+    monkeypatch.setattr(runner, "import_string", {"it.check_hanging": end.wait}.get)
+    settings.HEALTH_CHECKS = ["it.check_hanging"]
     try:
         results = [client.get("/readyz").json()["checks"] for _ in range(3)]
-        assert threading.active_count() == before + 1
+        threads = [thread.name for thread in threading.enumerate()]
     finally:
-        end_of_hanging.set()
+        end.set()
+        runner.latest["it.check_hanging"].join()
 
     assert results == 3 * [{"hanging": "failed: no answer in 0.1 s"}]
+    assert threads.count("hanging") == 1
 
 
 def test_slow_import_of_a_check_does_not_count(monkeypatch, settings):
+    now = 0
+
     def import_slowly(path):
-        time.sleep(0.6)
+        nonlocal now
+        now += 2 * runner.TIMEOUT
         return lambda: time.sleep(0.1)
 
-    monkeypatch.setattr(runner, "TIMEOUT", 0.5)
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr(runner, "time", clock)
     monkeypatch.setattr(runner, "import_string", import_slowly)
     settings.HEALTH_CHECKS = [f"{__name__}.check_quick"]
 

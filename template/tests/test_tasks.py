@@ -10,6 +10,8 @@ from apps.health.checks.broker import check_broker
 from apps.users.tasks import delete_expired_sessions
 from config.celery import app
 
+TIMEOUT = 60  # seconds, more than a busy machine needs
+
 
 @pytest.fixture
 def sessions(db):
@@ -38,6 +40,9 @@ def test_worker_gets_the_task_from_the_broker(transactional_db, sessions, monkey
     check_broker()  # fails immediately, where a worker would retry forever
     queue = f"test-{uuid.uuid4()}"
     monkeypatch.setitem(app.conf, "task_always_eager", False)
-    with start_worker(app, perform_ping_check=False, queues=[queue]):
+    worker = start_worker(
+        app, perform_ping_check=False, queues=[queue], shutdown_timeout=TIMEOUT
+    )
+    with worker:
         result = delete_expired_sessions.apply_async(queue=queue)
-        assert result.get(timeout=10) == 2
+        assert result.get(timeout=TIMEOUT) == 2

@@ -1,8 +1,12 @@
 from wsgiref.util import setup_testing_defaults
 
+import pytest
+
 from config.wsgi import application
 
 
+# Each request checks the database connection, which an earlier test may have opened.
+@pytest.mark.django_db
 def test_application_answers():
     environ = {"PATH_INFO": "/healthz"}
     setup_testing_defaults(environ)

@@ -7,6 +7,7 @@ It can be deleted at any time.
 import fcntl
 import functools
 import hashlib
+import importlib.metadata
 import subprocess
 import tempfile
 from pathlib import Path
@@ -39,6 +40,22 @@ def link_environment(project):
     for name in LINKED:
         (project / ".venv" / name).symlink_to(shared / name)
     (project / ".venv/installed").touch()
+
+
+def link_packages(folder, *names):
+    """Link packages of this test run into a new folder; return it, to be a PYTHONPATH.
+
+    A project can use those written in Python, whatever its version is.
+    """
+    folder.mkdir()
+    for name in names:
+        distribution = importlib.metadata.distribution(name)
+        for top in {file.parts[0] for file in distribution.files} - {
+            "..",
+            "__pycache__",
+        }:
+            (folder / top).symlink_to(distribution.locate_file(top))
+    return folder
 
 
 def environment_key(project):
