@@ -7,7 +7,11 @@ from tests.support.rendering import Rendered, renderer, renders
 from tests.support.tracked import tracked
 from tests.support.verdicts import kept
 
-pytest_plugins = ["tests.support.passes", "tests.support.schedule"]
+pytest_plugins = [
+    "tests.support.memory",
+    "tests.support.passes",
+    "tests.support.schedule",
+]
 # What each worker reports about verdicts at its end
 reports = []
 

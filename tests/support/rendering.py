@@ -4,7 +4,6 @@ import contextlib
 import functools
 import hashlib
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -36,8 +35,6 @@ CREATE TABLE IF NOT EXISTS trees (key TEXT PRIMARY KEY, tree TEXT, run TEXT, day
 CREATE TABLE IF NOT EXISTS contents (hash TEXT PRIMARY KEY, content BLOB);
 """
 KEPT_DAYS = 7
-# Where Linux has it, this folder is in memory: Copier writes about 60 files each time.
-MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 compile_template, compiled = jinja2.Environment.compile, {}
 
@@ -236,7 +233,7 @@ class Renders(Cache):
     def keep(self, key, answers):
         """Render a project, and keep it."""
         check(answers)
-        with tempfile.TemporaryDirectory(dir=MEMORY) as folder, quick_copier():
+        with tempfile.TemporaryDirectory() as folder, quick_copier():
             source = str(self.template)
             copier.run_copy(source, folder, answers, defaults=True, quiet=True)
             files = files_of(Path(folder))
