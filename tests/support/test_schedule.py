@@ -82,7 +82,8 @@ def tests(tmp_path):
     file = tmp_path / "test_it.py"
     file.write_text(TESTS)
     folder = f"--confcutdir={tmp_path}"
-    return ["-p", "tests.support.schedule", f"--rootdir={TEMPLATE}", folder, file]
+    plugins = ["-p", "no:randomly", "-p", "tests.support.schedule"]
+    return [*plugins, f"--rootdir={TEMPLATE}", folder, file]
 
 
 def test_longest_units_come_first(tests):
