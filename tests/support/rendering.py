@@ -14,6 +14,7 @@ from unittest import mock
 import copier
 import jinja2
 from copier import _main as copier_main
+from copier import _user_data as user_data
 from copier._user_data import AnswersMap
 
 from tests.support.cache import CACHE, DAY, FRESH, RUN, Cache, today
@@ -52,6 +53,58 @@ jinja2.Environment.compile = compile_once
 
 # Copier reads the template once for all projects, and not for each.
 template_once = functools.cache(copier_main.Template)
+# Most projects have the same values of YAML.
+parse_once = functools.cache(user_data.parse_yaml_string)
+make_environment = copier_main.Worker.jinja_env.func
+
+
+@property
+def environment_once(worker):
+    """Return one environment for all projects of a template, with what it compiled."""
+    known = vars(worker.template)
+    if "environment" not in known:
+        known["environment"] = environment = make_environment(worker)
+        environment.from_string = functools.cache(environment.from_string)
+    return known["environment"]
+
+
+def paths(worker):
+    """Return each path of a template: as a source, in a project, and whether it is a folder."""
+    known = vars(worker.template)
+    if "paths" not in known:
+        source, root = worker.template.local_abspath, worker.template_copy_root
+        known["paths"] = []
+        for entry in copier_main.scantree(str(root), True):
+            # Copier checks each time that no link leads out of the template.
+            assert not entry.is_symlink(), f"{entry.path} is a link"
+            path = Path(entry.path)
+            places = path.relative_to(source), path.relative_to(root)
+            known["paths"].append((*places, entry.is_dir()))
+    return known["paths"]
+
+
+def places_once(worker, path):
+    """Return where a path of the template goes, which depends only on its expressions."""
+    if "{" in str(path):
+        return worker._render_path(path)
+    known = vars(worker.template).setdefault("places", {})
+    if path not in known:
+        known[path] = list(worker._render_path(path))
+    return known[path]
+
+
+def render_paths(worker):
+    """Render the template, without what Copier finds out about each path each time."""
+    for source, path, is_folder in paths(worker):
+        for place, context in places_once(worker, path):
+            if worker.match_exclude(place):
+                continue
+            if is_folder:
+                worker._render_folder(place)
+            else:
+                worker._render_file(source, place, extra_context=context or {})
+
+
 # Copier renders the name of the answers file twice for each path. It never changes.
 name_once = functools.cached_property(copier_main.Worker.answers_relpath.fget)
 name_once.__set_name__(copier_main.Worker, "answers_relpath")
@@ -85,15 +138,18 @@ def quick_copier():
         copier_main.Worker,
         answers_relpath=name_once,
         _answers_to_remember=remembered_once,
+        jinja_env=environment_once,
+        _render_template=render_paths,
         # Two calls of git for each file, which do nothing outside of a repository
         _sync_git_index_executable_bit=lambda *_: None,
     )
     answers = mock.patch.object(AnswersMap, "combined", combined_once)
     template = mock.patch.object(copier_main, "Template", template_once)
+    yaml = mock.patch.dict(user_data.CAST_STR_TO_NATIVE, yaml=parse_once)
     # The user's own defaults are no part of a project's key.
     model = copier_main.SettingsModel
     settings = mock.patch.object(model, "from_file", model)
-    with worker, answers, template, settings:
+    with worker, answers, template, yaml, settings:
         yield
 
 
