@@ -2,6 +2,9 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
+from apps.health.checks import NotReady
+from apps.health.checks.pages import check_host, check_static_files
+
 pytestmark = pytest.mark.django_db
 
 
@@ -27,6 +30,24 @@ def test_http_redirects_to_https(https):
 
 def test_foreign_host_is_refused(https):
     assert https.get("/admin/", headers={"host": "evil.example"}).status_code == 400
+
+
+def test_site_without_its_own_host_is_not_ready(production):
+    production.ALLOWED_HOSTS = ["www.example.com"]
+
+    with pytest.raises(NotReady, match=r"ALLOWED_HOSTS lacks example\.com"):
+        check_host()
+
+
+def test_site_without_static_files_is_not_ready(production):
+    with pytest.raises(NotReady, match="collectstatic"):
+        check_static_files()
+
+
+def test_site_with_its_host_and_static_files_is_ready(https):
+    checks = https.get("/readyz").json()["checks"]
+
+    assert checks["host"] == checks["static_files"] == "ok"
 
 
 def test_responses_have_security_headers(https):

@@ -263,6 +263,8 @@ def project(render_for_module):
 def test_project_is_ready_only_after_its_migrations(project, smoke):
     with project.services() as variables:
         environment = production() | variables | {"RELEASE": "1f2e3d"}
+        collect = (".venv/bin/python", "manage.py", "collectstatic", "--noinput")
+        project.run_ok(*collect, **environment)
         with running(project, **environment) as server:
             url = f"http://127.0.0.1:{server.port}"
             before = smoke(url, "1f2e3d", seconds=10)
