@@ -3,6 +3,7 @@ from queue import SimpleQueue
 from types import SimpleNamespace
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections
 
@@ -33,3 +34,19 @@ def test_second_migrate_waits_for_the_first(monkeypatch):
         second.result(TIMEOUT)
 
     assert "Waiting for another migrate" in message
+
+
+def test_migrate_works_on_another_kind_of_database(
+    django_db_blocker, monkeypatch, tmp_path
+):
+    other = {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "other"}
+    databases = connections.configure_settings(settings.DATABASES | {"other": other})
+    monkeypatch.setitem(connections.settings, "other", databases["other"])
+
+    with django_db_blocker.unblock():
+        # An app of Django's, because those of the project may require PostgreSQL.
+        call_command("migrate", "contenttypes", database="other", verbosity=0)
+        tables = connections["other"].introspection.table_names()
+        connections["other"].close()
+
+    assert "django_content_type" in tables

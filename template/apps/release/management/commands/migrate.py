@@ -8,7 +8,7 @@ PAUSE = 1  # seconds between two attempts
 
 
 class Command(migrate.Command):
-    """Migrate under an advisory lock, because Django takes none.
+    """Migrate PostgreSQL under an advisory lock, because Django takes none.
 
     The lock belongs to the session, so the server frees it when a runner dies. It has no
     effect through a pooler that shares sessions, such as PgBouncer's transaction mode.
@@ -16,6 +16,9 @@ class Command(migrate.Command):
 
     def handle(self, *args, **options):
         connection = connections[options["database"]]
+        if connection.vendor != "postgresql":
+            super().handle(*args, **options)
+            return
         with connection.cursor() as cursor:
             # Waiting inside one statement would block CREATE INDEX CONCURRENTLY.
             while not self.lock(cursor):
