@@ -1,6 +1,5 @@
 import asyncio
 import json
-import os
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -13,12 +12,6 @@ from config.asgi import application
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TIMEOUT = 60  # seconds, more than a busy machine needs
-
-
-@pytest.fixture
-def redis(load, settings):
-    """Send the messages of Channels through Redis, as production does."""
-    settings.CHANNEL_LAYERS = load("local", os.environ)["CHANNEL_LAYERS"]
 
 
 async def connect(cookie=""):
@@ -56,19 +49,13 @@ def test_signed_in_user_is_notified(admin_client, admin_user):
     assert message == {"text": "Hello"}
 
 
-def test_notification_crosses_redis(admin_client, admin_user, redis):
-    message = receive_notification(admin_client.cookies.output(header=""), admin_user)
-
-    assert message == {"text": "Hello"}
-
-
-def test_idle_socket_stays_open(redis, settings):
+def test_idle_socket_stays_open(settings):
     (host,) = settings.CHANNEL_LAYERS["default"]["CONFIG"]["hosts"]
 
     assert host["socket_timeout"] > get_channel_layer().brpop_timeout
 
 
-def test_open_socket_does_not_fail_the_probe(admin_client, redis):
+def test_open_socket_does_not_fail_the_probe(admin_client):
     @async_to_sync
     async def probe():
         socket, _ = await connect(admin_client.cookies.output(header=""))

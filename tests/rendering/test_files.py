@@ -28,6 +28,7 @@ ALWAYS = {
 } - {"{{ _copier_conf.answers_file }}"} | {".copier-answers.yml"}
 REDIS = {
     "apps/health/checks/cache.py",
+    "config/cache.py",
     "scripts/servers/valkey/__init__.py",
     "scripts/servers/valkey/embedded.py",
     "scripts/servers/valkey/probe.py",
