@@ -23,7 +23,7 @@ TIMING = re.compile("parsing and downloads finished in ")
 # Each run of the program stays in the memory of its process.
 FILES_PER_PROCESS = 30
 CLONE = """
-git init --quiet --initial-branch=main
+git init --quiet --initial-branch=main --template=
 git config user.name Test
 git config user.email test@example.com
 git commit --quiet --allow-empty --message=Begin

@@ -53,7 +53,11 @@ def shellcheck(scripts, *paths):
     ]
 
 
-class Loader(yaml.SafeLoader):
+# It is written in C where the machine has libyaml.
+SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Loader(SAFE_LOADER):
     """Reads GitLab's `!reference` tags as None: their targets are read where they are."""
 
 

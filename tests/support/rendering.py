@@ -40,12 +40,15 @@ KEPT_DAYS = 7
 compile_template, compiled = jinja2.Environment.compile, {}
 
 
-def compile_once(environment, *source, **options):
-    """Compile a template once for all projects: that is half of a copy's time."""
+def compile_once(environment, source, name=None, filename=None, **options):
+    """Compile a template once for all projects: that is half of a copy's time.
+
+    The name of its file is only for messages, so a copy of the template counts as well.
+    """
     settings = environment.trim_blocks, environment.lstrip_blocks, type(environment)
-    key = (settings, source, *options.items())
+    key = (settings, source, name, *options.items())
     if key not in compiled:
-        compiled[key] = compile_template(environment, *source, **options)
+        compiled[key] = compile_template(environment, source, name, filename, **options)
     return compiled[key]
 
 

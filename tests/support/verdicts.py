@@ -160,6 +160,7 @@ def source(name):
     return ""
 
 
+@functools.cache
 def imported(text):
     """Return the modules of tests/ that a source imports, and names that may be modules."""
     found = set()
