@@ -10,7 +10,7 @@ class RedisCache(redis.RedisCache):
     share it with development.
     """
 
-    def clear(self) -> bool:
+    def clear(self):
         client = self._cache.get_client(write=True)
         with client.pipeline(transaction=False) as pipeline:
             for key in client.scan_iter(match=f"{self.key_prefix}:*", count=1000):

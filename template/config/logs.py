@@ -1,5 +1,7 @@
 """The logs of all processes in production, as JSON on standard output."""
 
+from typing import Any
+
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
@@ -18,7 +20,7 @@ class AccessFormatter(JsonFormatter):
 
 
 FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
-LOGGING = {
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -44,7 +45,8 @@ TRIES = 5  # to read which release runs
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Environment(NamedTuple):
+@dataclass(frozen=True)
+class Environment:
     """A place to deploy to: its name, URL and settings in deploy/environments.toml."""
 
     name: str

@@ -18,7 +18,7 @@ FORMAT = os.environ.get("WARNING_FORMAT") or "{path}: {text}"
 def main():
     django.setup()
     name = connection.settings_dict["NAME"]
-    warnings = []
+    warnings: list[tuple[str, str]] = []
     # Django calls this method around each migration.
     with patch.object(Command, "migration_progress_callback", watching(warnings)):
         connection.creation.create_test_db(verbosity=2, autoclobber=True)
@@ -29,7 +29,7 @@ def main():
 def watching(warnings):
     """Return a progress callback for `migrate` that appends (path, text) to `warnings`."""
     report_progress = Command.migration_progress_callback
-    before = {}, {}
+    before: tuple[dict, dict] = {}, {}
 
     def watch(command, action, migration=None, fake=False):
         nonlocal before

@@ -24,7 +24,7 @@ from state import ADDRESSES, PATIENCE, STATE, lock
 
 ROOT = Path(__file__).resolve().parent.parent
 LOG = STATE / "log"
-SUPERVISOR = [sys.executable, ROOT / "scripts" / "supervisor.py"]
+SUPERVISOR = [sys.executable, str(ROOT / "scripts" / "supervisor.py")]
 
 FAILURE = f"""
 The services did not start; the log above, from {LOG}, shows why.

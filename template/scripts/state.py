@@ -3,7 +3,7 @@
 import fcntl
 import os
 import sys
-from importlib.util import find_spec
+import sysconfig
 from pathlib import Path
 
 # One for each environment: servers are recognised by the path of their program.
@@ -32,4 +32,4 @@ def lock(name, *, shared=False, wait=True):
 
 def folder_of(package):
     """Return the folder of a package. Importing it could write to the home directory."""
-    return Path(find_spec(package).origin).parent
+    return Path(sysconfig.get_path("platlib"), package)

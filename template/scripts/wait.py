@@ -6,6 +6,7 @@ python scripts/wait.py [SECONDS]
 import re
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from servers import load
@@ -23,7 +24,7 @@ def main():
         sys.exit(f"Set ARGS to a number of seconds, not {seconds!r}.")
     patience = int(seconds)
     begin = time.monotonic()
-    servers = {}
+    servers: dict[str, Callable] = {}
     for probe in PROBES:
         servers |= probe.find_servers()
     while failures := find_failures(servers):

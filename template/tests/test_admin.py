@@ -13,7 +13,8 @@ pytestmark = pytest.mark.django_db(databases="__all__")
 MODELS = [
     model
     for model in apps.get_models()
-    if admin.site.is_registered(model) and model._meta.concrete_model._meta.managed
+    if admin.site.is_registered(model)
+    and (model._meta.concrete_model or model)._meta.managed
 ]
 
 

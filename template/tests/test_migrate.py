@@ -22,7 +22,7 @@ def run_migrate(stderr):
 @pytest.mark.django_db(transaction=True)
 def test_second_migrate_waits_for_the_first(monkeypatch):
     monkeypatch.setattr(migrate, "PAUSE", 0.01)
-    messages = SimpleQueue()
+    messages: SimpleQueue[str] = SimpleQueue()
     with connection.cursor() as cursor, ThreadPoolExecutor() as pool:
         cursor.execute("SELECT pg_advisory_lock(%s)", [migrate.LOCK])
         second = pool.submit(run_migrate, SimpleNamespace(write=messages.put))

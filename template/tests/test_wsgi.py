@@ -12,7 +12,10 @@ def test_application_answers():
     setup_testing_defaults(environ)
     statuses = []
 
-    body = application(environ, lambda status, headers: statuses.append(status))
+    def start_response(status, *_):
+        statuses.append(status)
+
+    body = application(environ, start_response)
 
     assert statuses == ["200 OK"]
     assert b"".join(body) == b"ok"

@@ -198,6 +198,7 @@ def tools(project, variables):
     for command, settings in (
         (".venv/bin/ruff check .", {}),
         (".venv/bin/black --check .", {}),
+        (".venv/bin/mypy .", ci),
         (f"{manage} check --deploy --fail-level WARNING", production),
         (f"{manage} makemigrations --check --dry-run", ci),
         (".venv/bin/python scripts/fresh_migrate.py", ci),

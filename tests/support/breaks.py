@@ -10,6 +10,15 @@ class Migration(migrations.Migration):
 """
 
 
+WRONG_FIELD = """\
+from apps.users.models import User
+
+
+def find(nickname):
+    return User.objects.filter(nickname=nickname)
+"""
+
+
 def add_file(name, text):
     return lambda project: (project / name).write_text(text)
 
@@ -37,6 +46,10 @@ BREAKS = {
     "a lint error": (
         add_file("apps/users/unused.py", "import os\n"),
         ("lint", "F401"),
+    ),
+    "a wrong field in a query": (
+        add_file("apps/users/wrong.py", WRONG_FIELD),
+        ("lint", "Cannot resolve keyword 'nickname' into field"),
     ),
     "an insecure production setting": (
         lambda project: project.edit(

@@ -2,12 +2,14 @@
 
 A project's own `make setup` installs it, once; `.cache/environments` keeps it between runs.
 It can be deleted at any time.
+A project gets a copy of what mypy has cached about the packages, which is most of its work.
 """
 
 import fcntl
 import functools
 import hashlib
 import importlib.metadata
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -36,10 +38,16 @@ def link_environment(project):
             # The content is what counts, not when this project was rendered.
             (shared / "installed").touch()
         project.make_ok("setup", f"VENV={shared}")
+        types = shared / "types"
+        if not types.exists():
+            # Mistakes in this project do no harm: mypy caches the packages first.
+            project.make("lint", f"VENV={shared}", MYPY_CACHE_DIR=str(types))
     (project / ".venv").mkdir()
     for name in LINKED:
         (project / ".venv" / name).symlink_to(shared / name)
     (project / ".venv/installed").touch()
+    if types.exists():
+        shutil.copytree(types, project / ".mypy_cache", dirs_exist_ok=True)
 
 
 def link_packages(folder, *names):

@@ -8,8 +8,8 @@ from tests.support.environments import commands, environment_key
 
 # What the gates open next to the code, and to the Makefile, whose commands are compared.
 SETTINGS = (".env.example", ".gitignore")
-# Code that only `make lint` opens. What Ruff and Black find in it is part of
-# the tests of rendering, which run them on each file of each combination.
+# Code that only `make lint` opens. What Ruff and Black find in it is part of the tests
+# of rendering, what mypy finds of test_types.py: each runs them on all of this code.
 ONLY_LINTED = "deploy/"
 # Lines of the Makefile that change a run of `make ci`, and that no dry run prints
 SETTING = re.compile(
@@ -53,8 +53,16 @@ def run_ci(project):
         output = project.make_ok("ci").stdout
     finally:
         project.make("services-stop")
-    for text in ("ruff check", "black --check", "check --deploy", "makemigrations"):
+    gates = (
+        "ruff check",
+        "black --check",
+        "bin/mypy",
+        "check --deploy",
+        "makemigrations",
+    )
+    for text in gates:
         assert text in output
+    assert "Success: no issues found" in output
     assert "Applying users.0001_initial... OK" in output
     assert " passed in " in output
     # No migration is warned of.

@@ -38,7 +38,7 @@ class Run(threading.Thread):
             connections.close_all()
 
 
-latest = {}
+latest: dict[str, Run] = {}
 lock = threading.Lock()
 
 

@@ -9,13 +9,13 @@ from apps.health.checks import NotReady
 
 def check_host():
     # Probes skip the host check, which every page needs.
-    host = urlsplit(settings.SITE_URL).hostname
+    host = urlsplit(settings.SITE_URL).hostname or ""
     if not validate_host(host, settings.ALLOWED_HOSTS):
         raise NotReady(f"ALLOWED_HOSTS lacks {host}, the host of SITE_URL")
 
 
 def check_static_files():
     # Without its list of collected files, the storage fails on every page that names one.
-    is_hashed = isinstance(staticfiles_storage, ManifestFilesMixin)
-    if is_hashed and not staticfiles_storage.hashed_files:
+    storage = staticfiles_storage
+    if isinstance(storage, ManifestFilesMixin) and not storage.hashed_files:
         raise NotReady("no static files: run manage.py collectstatic, then restart")

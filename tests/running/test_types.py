@@ -1,0 +1,101 @@
+"""mypy finds mistakes that no test of a project may reach, and nothing in a fresh project."""
+
+import re
+
+import pytest
+
+from tests.support.options import FULL, combinations
+
+pytestmark = pytest.mark.slow
+
+# An expression, and what mypy reports of it
+MISTAKES = {
+    "User.objects.filter(nickname='a')": "Cannot resolve keyword 'nickname'",
+    "User.objects.exclude(user__pk=1)": "Cannot resolve keyword 'user'",
+    "User.objects.get(date_joined=1.5)": "Incompatible type for lookup 'date_joined'",
+    "User.objects.order_by('nickname')": "Cannot resolve keyword 'nickname'",
+    "User.objects.values_list('nickname')": "Cannot resolve keyword 'nickname'",
+    "User.objects.select_related('team')": 'Invalid field name "team"',
+    "User.objects.only('nickname')": "User has no field named 'nickname'",
+    "User.objects.create(nickname='a')": 'Unexpected attribute "nickname"',
+    "User.objects.update(nickname='a')": "User has no field named 'nickname'",
+    "User.objects.get_or_make()": 'has no attribute "get_or_make"',
+    "User.objects.get(pk=1).nickname": '"User" has no attribute "nickname"',
+    "User.objects.get(pk=1).email.uper()": '"str" has no attribute "uper"',
+    "User.objects.get(pk=1).save(update_field=[])": 'keyword argument "update_field"',
+    "User.objects.first().email": 'Item "None" of "User | None"',
+    "settings.MISSING": "'Settings' object has no attribute 'MISSING'",
+    "a_view(HttpRequest())": 'Incompatible return value type (got "str"',
+    "missing_package": "Cannot find implementation or library stub for module",
+}
+HEAD = """\
+import missing_package
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from apps.users.models import User
+
+
+def a_view(request: HttpRequest) -> HttpResponse:
+    return request.path
+
+
+"""
+
+
+@pytest.fixture(scope="module")
+def project(render_for_module):
+    project = render_for_module(**FULL).installed()
+    project.commit()
+    return project
+
+
+def test_fresh_project_is_clean_without_servers(project):
+    done = project.make_ok("lint")
+
+    assert "Success: no issues found" in done.stdout
+    assert not (project / ".services").exists()
+    assert project.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_lint_finds_mistakes_in_models_and_settings(project):
+    functions = [
+        f"def function_{number}():\n    return {code}\n"
+        for number, code in enumerate(MISTAKES)
+    ]
+    (project / "apps/users/wrong.py").write_text(HEAD + "\n\n".join(functions))
+    project.run_ok(".venv/bin/black", "--quiet", "apps/users/wrong.py")
+
+    done = project.make("lint")
+    project.run_ok("git", "clean", "--force", "--quiet")
+
+    assert ": lint] Error" in done.stdout
+    found = re.findall(r"^apps/users/wrong.py:\d+: error: (.*)", done.stdout, re.M)
+    missed = [it for it in MISTAKES.values() if not any(it in text for text in found)]
+    assert missed == [], done.stdout
+
+
+def test_equal_names_of_commands_and_tests_are_no_mistake(project):
+    for app in ("users", "health"):
+        for folder in ("management/commands", "tests"):
+            path = project / f"apps/{app}/{folder}/test_same.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("")
+
+    done = project.make("lint")
+    project.run_ok("git", "clean", "--force", "--quiet", "-d")
+
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param(it, id=name)
+        for name, it in combinations("deploy_target", "use_docker").items()
+    ],
+)
+def test_scripts_of_every_deployment_are_clean(rendered, tmp_path, answers):
+    project = rendered(**answers).copy_to(tmp_path / "project").installed()
+
+    project.make_ok("lint")
