@@ -22,6 +22,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+# The home folder is the server's, without the files that the user's shell reads.
 SSHD_CONFIG = """
 Port {port}
 ListenAddress 127.0.0.1
@@ -30,13 +31,14 @@ AuthorizedKeysFile {folder}/deploy_key.pub
 ForceCommand {folder}/session
 PasswordAuthentication no
 PidFile none
+SetEnv HOME={folder}/home
 StrictModes no
 UsePAM no
 """
 SESSION = """\
 #!/bin/sh
 cd {folder}/home
-export HOME={folder}/home PATH={folder}/bin:{path} STAND_IN={folder} STAND_IN_FAILS={fails}
+export PATH={folder}/bin:{path} STAND_IN={folder} STAND_IN_FAILS={fails}
 exec sh -c "$SSH_ORIGINAL_COMMAND"
 """
 # The commands of Docker that change containers or images
