@@ -2,7 +2,6 @@
 
 import fcntl
 import re
-import subprocess
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,14 +14,14 @@ from tests.pipelines.runners import sandbox
 from tests.pipelines.runners.circleci import run_circleci
 from tests.pipelines.runners.github import run_github
 from tests.pipelines.runners.gitlab import run_gitlab
+from tests.pipelines.runners.packages import PYTHON, copy_packages, install
 from tests.pipelines.runners.sandbox import Sandbox
 from tests.support.breaks import BREAKS
-from tests.support.machine import UV, give_up
+from tests.support.machine import give_up
 from tests.support.options import FULL, REDIS_STATES, choices
 
 pytestmark = [pytest.mark.slow, pytest.mark.seconds(15)]
 RUNNERS = {"github": run_github, "gitlab": run_gitlab, "circleci": run_circleci}
-PYTHON = "3.13"  # of the test environment, so it is there
 NONE = REDIS_STATES["none"]
 URL = re.compile("https://[a-z.-]+")
 # The secrets of the registry, and of each environment
@@ -49,32 +48,34 @@ def require_sandbox():
 
 
 @pytest.fixture(scope="session")
-def programs(rendered, tmp_path_factory):
-    """Install a project's development servers, at its versions.
+def packages(rendered, shared_folder):
+    """Return uv's cache for the jobs, and the programs of the servers that they reach.
 
-    That also fills uv's cache, from which jobs install: the sandbox has no network.
+    The jobs install from that cache: the sandbox has no network.
     """
     require_sandbox()
-    pins = rendered(**FULL) / "requirements-dev.txt"
-    folder = tmp_path_factory.mktemp("programs")
-    uv = [UV, "pip", "install", "--quiet", "--python", PYTHON]
-    subprocess.run(
-        [*uv, "--target", folder / "all", "--require-hashes", "-r", pins], check=True
-    )
-    return folder / "all"
+    folder = shared_folder / "installed"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            pins = rendered(**FULL) / "requirements-dev.txt"
+            copy_packages(pins, folder / "cache")
+            install(pins, folder / "cache", folder / "programs")
+    return folder / "cache", folder / "programs"
 
 
 @pytest.fixture(scope="session")
-def newest(programs, rendered, shared_folder):
-    """Add the newest packages that a project allows to uv's cache, once for all workers."""
+def newest(packages, rendered, shared_folder):
+    """Add the newest packages that a project allows to the cache, once for all workers."""
     with (shared_folder / "newest.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         folder = shared_folder / "newest"
         if not folder.exists():
             project = rendered(python_version=PYTHON).copy_to(folder)
             (folder / ".cache/newest").mkdir(parents=True)
-            project.make_ok("lock", "PINS=.cache/newest", ARGS="--upgrade")
-            project.make_ok("setup", "PINS=.cache/newest")
+            options = {"PINS": ".cache/newest", "UV_CACHE_DIR": str(packages[0])}
+            project.make_ok("lock", ARGS="--upgrade", **options)
+            project.make_ok("setup", **options)
 
 
 @pytest.fixture
@@ -88,14 +89,16 @@ def project(rendered, tmp_path):
 
 
 @pytest.fixture
-def run(programs, tmp_path):
+def run(packages, tmp_path):
     """Return a function that runs the pipeline of a project as its provider would."""
+
+    cache, programs = packages
 
     def run(provider, project, platform=None, without=(), **options):
         if not platform:
             project.commit()
         scratch = Path(tempfile.mkdtemp(dir=tmp_path))
-        sandbox = Sandbox(scratch, programs, without=without)
+        sandbox = Sandbox(scratch, programs, cache, without=without)
         if platform:
             sandbox.stand_in, sandbox.secrets = platform.folder, SECRETS
         return RUNNERS[provider](project, sandbox, **options)

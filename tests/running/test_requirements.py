@@ -2,6 +2,7 @@
 
 import fcntl
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -18,11 +19,17 @@ def known_packages(rendered, shared_folder):
     done = shared_folder / "packages-are-known"
     with (shared_folder / "packages.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # The metadata of some packages differs between Pythons.
-        for name, versions in combinations("django_version", "python_version").items():
-            if not done.exists():
-                lock_again(rendered(**FULL, **versions), shared_folder / name)
-        done.touch()
+        if not done.exists():
+            # The metadata of some packages differs between Pythons.
+            versions = combinations("django_version", "python_version").items()
+            projects = [
+                rendered(**FULL, **its).copy_to(shared_folder / name)
+                for name, its in versions
+            ]
+            # They mostly wait for the network.
+            with ThreadPoolExecutor(len(projects)) as pool:
+                list(pool.map(lambda project: project.make_ok("lock"), projects))
+            done.touch()
 
 
 def lock_again(original, folder, **variables):

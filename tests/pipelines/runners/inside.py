@@ -60,7 +60,8 @@ def run_postgres(service, programs, folder):
     )
     command = [folder_of_programs / "postgres", "-D", folder / "data", "-F", "-k", ""]
     command += ["-h", service.address, "-p", str(service.port)]
-    command += ["-c", "log_connections=on"]
+    # Not in /dev/shm, where a server that is killed leaves its memory
+    command += ["-c", "log_connections=on", "-c", "dynamic_shared_memory_type=mmap"]
     start(command, folder, log=folder / "server.log", preexec_fn=leave_root)
 
 

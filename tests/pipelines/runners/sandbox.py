@@ -4,6 +4,7 @@ Inside, every port is free, the host names are private, and all processes end wi
 command, so that runs do not interfere. There is no network: uv installs from its cache.
 """
 
+import functools
 import json
 import os
 import shutil
@@ -58,16 +59,17 @@ class Run:
 
 @dataclass
 class Sandbox:
-    """A folder for one run, and the programs of the servers."""
+    """A folder for one run, the programs of the servers, and the packages of the jobs."""
 
     scratch: Path
     programs: Path
+    packages: Path  # a cache of uv
     without: tuple = ()  # the services that do not start
     secrets: dict = field(default_factory=dict)  # of the environments and the registry
     stand_in: Path | None = None  # the folder of a platform, for its stand-ins
 
     def environment(self, **variables):
-        """Return a job's variables: no settings of the user's, but uv's downloads."""
+        """Return a job's variables: no settings of the user's, but uv's Pythons."""
         for folder in ("home", "tmp"):
             (self.scratch / folder).mkdir()
         if self.stand_in:
@@ -77,8 +79,8 @@ class Sandbox:
         return clean_environment(
             HOME=str(self.scratch / "home"),
             TMPDIR=str(self.scratch / "tmp"),
-            UV_CACHE_DIR=run_uv("cache", "dir"),
-            UV_PYTHON_INSTALL_DIR=run_uv("python", "dir"),
+            UV_CACHE_DIR=str(self.packages),
+            UV_PYTHON_INSTALL_DIR=python_folder(),
             UV_OFFLINE="1",
             # act gives the steps a terminal, pipelines none: nothing may wait for a key.
             PAGER="cat",
@@ -130,8 +132,11 @@ def merge_services(services):
     return found
 
 
-def run_uv(*arguments):
-    done = subprocess.run([UV, *arguments], check=True, capture_output=True, text=True)
+@functools.cache
+def python_folder():
+    """Return the folder of the Pythons that uv has installed."""
+    uv = [UV, "python", "dir"]
+    done = subprocess.run(uv, check=True, capture_output=True, text=True)
     return done.stdout.strip()
 
 
