@@ -1,4 +1,4 @@
-"""What a team adds to base.py is there under every settings module."""
+"""Every settings module keeps what base.py adds, and reads empty variables as unset."""
 
 import json
 
@@ -43,6 +43,29 @@ if hasattr(settings, "MAILERS"):
     found["mailer"] = type(mailers["bulk"]).__module__
 print(json.dumps(found))
 """
+EMPTY = """
+import os, sys, tomllib
+from importlib import import_module
+from pathlib import Path
+from dotenv import dotenv_values
+module = sys.argv[1]
+required = tomllib.loads(Path("tests/production.toml").read_text())
+every = dotenv_values(".env.example") | required
+def load(variables):
+    for name in ("config.settings.base", f"config.settings.{module}"):
+        sys.modules.pop(name, None)
+    os.environ.clear()
+    os.environ.update(variables)
+    loaded = vars(import_module(f"config.settings.{module}"))
+    return {name: value for name, value in loaded.items() if name.isupper()}
+for name in every.keys() - required.keys():
+    rest = {key: value for key, value in every.items() if key != name}
+    for value in ("", " "):
+        if load(rest) != load(rest | {name: value}):
+            print(f"{name}={value!r} is not like unset")
+print("finished")
+"""
+MODULES = ["ci", "local", "production"]
 
 
 @pytest.fixture(scope="module", params=["django 5.2", "everything"])
@@ -56,7 +79,7 @@ def project(render_for_module, request):
     return project.installed()
 
 
-@pytest.mark.parametrize("name", ["ci", "local", "production"])
+@pytest.mark.parametrize("name", MODULES)
 def test_additions_to_base_reach_every_settings_module(project, name):
     variables = project.toml("tests/production.toml")
     module = {"DJANGO_SETTINGS_MODULE": f"config.settings.{name}"}
@@ -74,3 +97,10 @@ def test_additions_to_base_reach_every_settings_module(project, name):
         expected["layer"] = "InMemoryChannelLayer"
         expected["mailer"] = "django.core.mail.backends.locmem"
     assert json.loads(done.stdout) == expected
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_empty_variable_has_the_value_of_an_unset_one(project, name):
+    done = project.run_ok(".venv/bin/python", "-c", EMPTY, name)
+
+    assert done.stdout == "finished\n"
