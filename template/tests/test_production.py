@@ -1,24 +1,9 @@
 import pytest
-from django.core.management import call_command
-from django.test import Client
 
 from apps.health.checks import NotReady
 from apps.health.checks.pages import check_host, check_static_files
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(scope="module")
-def static_root(tmp_path_factory):
-    return tmp_path_factory.mktemp("static")
-
-
-@pytest.fixture
-def https(production, static_root):
-    production.STATIC_ROOT = static_root
-    if not any(static_root.iterdir()):
-        call_command("collectstatic", "--noinput", verbosity=0)
-    return Client(headers={"host": "example.com", "x-forwarded-proto": "https"})
 
 
 def test_http_redirects_to_https(https):

@@ -1,5 +1,7 @@
 """Free text reaches every file unchanged, or is refused."""
 
+import html
+
 import copier
 import pytest
 import yaml
@@ -71,6 +73,13 @@ def test_text_is_unchanged_in_every_file(project, text):
     answers = yaml.safe_load(project.read(".copier-answers.yml"))
     assert {name: answers[name] for name in FREE_TEXT} == everywhere(text)
     assert project.read("README.md").startswith(f"# {text}\n\n{text}\n")
+
+
+def test_text_is_no_code_on_the_landing_page(project, rendered, text):
+    page, harmless = (it.read("templates/home.html") for it in (project, rendered()))
+
+    assert f"<h1>{text}</h1>" in html.unescape(page)
+    assert [page.count(sign) for sign in "{<"] == [harmless.count(it) for it in "{<"]
 
 
 def test_text_leaves_every_file_valid(project):

@@ -65,6 +65,23 @@ def test_make_dev_serves_health_admin_and_static_files(project):
         assert "body" in css
 
 
+def test_make_dev_serves_pages_and_uploads(project):
+    page = project / "templates/home.html"
+    (project / "media").mkdir(exist_ok=True)
+    (project / "media/upload.txt").write_text("uploaded")
+    with serving(project) as fetch:
+        status, body = fetch("/")
+        assert status == 200
+        assert "<h1>My Project</h1>" in body
+        style = re.search(r'href="(/static/site[^"]*)"', body).group(1)
+        assert fetch(style)[0] == 200
+        assert fetch("/media/upload.txt") == (200, "uploaded")
+
+        page.write_text("changed")
+
+        wait_until(lambda: fetch("/") == (200, "changed"))
+
+
 def test_data_survives_a_restart_of_the_servers(project):
     create = "ARGS=shell -c \"User.objects.create(username='ann')\""
     count = (

@@ -48,6 +48,15 @@ def test_server_starts_the_configured_number_of_processes(project, environment):
     assert server.output().count("Booting worker") == 3
 
 
+def test_server_serves_no_uploads(project, environment):
+    (project / "media").mkdir()
+    (project / "media/upload.txt").write_text("uploaded")
+
+    with running(project, **environment) as server:
+        assert fetch(server.port, "/", **SECURE)[0] == 200
+        assert fetch(server.port, "/media/upload.txt", **SECURE)[0] == 404
+
+
 def test_server_logs_only_json(project, environment):
     with running(project, **environment) as server:
         fetch(server.port, "/healthz?token=secret")

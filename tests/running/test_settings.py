@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 ADDED = """
 DATABASES["replica"] = DATABASES["default"] | {"NAME": "replica"}
 STORAGES["reports"] = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
-TEMPLATES[0].setdefault("DIRS", []).append(BASE_DIR / "pages")
+TEMPLATES[0]["DIRS"].append(BASE_DIR / "pages")
 LOGGING["loggers"]["noisy"] = {"level": "ERROR"}
 CACHES = globals().get("CACHES", {})
 CACHES["local"] = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
