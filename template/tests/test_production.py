@@ -1,4 +1,6 @@
 import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail import send_mail
 
 from apps.health.checks import NotReady
 from apps.health.checks.pages import check_host, check_static_files
@@ -33,6 +35,11 @@ def test_site_with_its_host_and_static_files_is_ready(https):
     checks = https.get("/readyz").json()["checks"]
 
     assert checks["host"] == checks["static_files"] == "ok"
+
+
+def test_mail_without_a_server_is_refused(production):
+    with pytest.raises(ImproperlyConfigured, match="Set EMAIL_HOST"):
+        send_mail("Subject", "Text", None, ["ann@example.com"])
 
 
 def test_responses_have_security_headers(https):

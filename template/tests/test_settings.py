@@ -77,8 +77,10 @@ def test_list_has_neither_spaces_nor_empty_words(load, module, name):
     ],
 )
 def test_production_names_a_bad_value(load, name, value):
+    variables = PRODUCTION | {"EMAIL_HOST": "smtp.example.com", name: value}
+
     with pytest.raises(EnvError, match=f'"{name}" invalid'):
-        load("production", PRODUCTION | {name: value})
+        load("production", variables)
 
 
 def test_database_url_contains_every_part(load):
