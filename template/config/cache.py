@@ -1,6 +1,7 @@
 """The cache in Redis."""
 
 from django.core.cache.backends import redis
+from redis import Redis
 
 
 class RedisCache(redis.RedisCache):
@@ -11,7 +12,7 @@ class RedisCache(redis.RedisCache):
     """
 
     def clear(self):
-        client = self._cache.get_client(write=True)
+        client: Redis = self._cache.get_client(write=True)
         with client.pipeline(transaction=False) as pipeline:
             for key in client.scan_iter(match=f"{self.key_prefix}:*", count=1000):
                 pipeline.unlink(key)

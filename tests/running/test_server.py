@@ -19,6 +19,22 @@ from tests.support.processes import (
 
 pytestmark = pytest.mark.slow
 
+# Loads the application, as a worker of Gunicorn does, and then prints what the checks
+# import, and their results.
+FIRST_PROBE = """
+import sys
+from importlib import import_module
+
+from config import gunicorn
+
+import_module(gunicorn.wsgi_app)
+from apps.health.runner import run_checks
+
+before = set(sys.modules)
+results = run_checks()
+print(sorted(sys.modules.keys() - before), set(results.values()))
+"""
+
 
 @pytest.fixture(scope="module", params=["none", "redis-celery-channels"])
 def project(render_for_module, request):
@@ -55,6 +71,12 @@ def test_server_serves_no_uploads(project, environment):
     with running(project, **environment) as server:
         assert fetch(server.port, "/", **SECURE)[0] == 200
         assert fetch(server.port, "/media/upload.txt", **SECURE)[0] == 404
+
+
+def test_first_probe_imports_nothing(project, environment):
+    done = project.run_ok(".venv/bin/python", "-c", FIRST_PROBE, **environment)
+
+    assert done.stdout == "[] {'ok'}\n"
 
 
 def test_server_logs_only_json(project, environment):

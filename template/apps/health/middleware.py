@@ -1,7 +1,7 @@
 from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 
-from apps.health.runner import run_checks
+from apps.health.runner import import_checks, run_checks
 
 
 class HealthMiddleware:
@@ -14,6 +14,8 @@ class HealthMiddleware:
 
     def __init__(self, get_response):
         self.get_response = get_response
+        # The process starts here: later, this would slow down the first probe.
+        import_checks()
 
     def __call__(self, request):
         if request.path == "/healthz":

@@ -42,14 +42,18 @@ latest: dict[str, Run] = {}
 lock = threading.Lock()
 
 
+def import_checks():
+    """Return the checks by their paths; the first import takes long."""
+    return {path: import_string(path) for path in settings.HEALTH_CHECKS}
+
+
 def run_checks():
     """Run all checks at the same time; return their results by name.
 
     A check that hangs is not started again before it ends, so a server that never
     answers costs one thread, not one for each probe.
     """
-    # Before the time runs: the first import of a check may take long.
-    checks = {path: import_string(path) for path in settings.HEALTH_CHECKS}
+    checks = import_checks()
     deadline = time.monotonic() + TIMEOUT
     with lock:
         for path, check in checks.items():

@@ -1,5 +1,8 @@
 from config.celery import app
 
+# Imports the client of the broker.
+app.connection_for_write().get_transport_cls()
+
 
 def check_broker():
     # Connects to the broker itself: a task run eagerly would never reach it.

@@ -1,8 +1,13 @@
 import uuid
 
+from django.conf import settings
 from django.core.cache import cache
+from django.utils.module_loading import import_string
 
 from apps.health.checks import NotReady
+
+# Imports the client of the cache.
+import_string(settings.CACHES["default"]["BACKEND"])
 
 
 def check_cache():

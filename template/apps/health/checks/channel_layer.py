@@ -3,6 +3,9 @@ import uuid
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
+# Imports the client of the layer.
+get_channel_layer()
+
 
 @async_to_sync
 async def check_channel_layer():

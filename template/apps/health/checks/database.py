@@ -1,7 +1,11 @@
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 
 from apps.health.checks import NotReady
+
+# Imports the migrations.
+MigrationLoader(None, load=False).load_disk()
 
 
 def check_database():
