@@ -1,54 +1,62 @@
 """The logs of all processes in production, as JSON on standard output."""
 
+import logging
+from contextvars import ContextVar
 from typing import Any
 
+from environs import validate
 from pythonjsonlogger.core import RESERVED_ATTRS
-from pythonjsonlogger.json import JsonFormatter
+
+from config.env import env
+
+is_level = validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
+
+# The id of the request that is served, or that started the running task.
+request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
-class AccessFormatter(JsonFormatter):
-    """Write a line for each response, without the query, which may contain secrets."""
+class RequestIdFilter(logging.Filter):
+    """Add the id of its request to each line."""
 
-    def add_fields(self, log_data, record, message_dict):
-        super().add_fields(log_data, record, message_dict)
-        log_data |= {
-            "method": record.args["m"],
-            "path": record.args["U"],
-            "status": int(record.args["s"]),
-            "milliseconds": record.args["M"],
-        }
+    def filter(self, record):
+        if request_id.get():
+            record.request_id = request_id.get()
+        return True
 
 
-FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",
-            "fmt": FIELDS,
+            "fmt": "%(levelname)s %(name)s %(message)s",
+            "timestamp": True,  # in UTC, whatever the zone of the machine
             # Django passes the request, with its query.
             "reserved_attrs": [*RESERVED_ATTRS, "request"],
         },
-        "access": {"()": "config.logs.AccessFormatter", "fmt": "%(asctime)s %(name)s"},
     },
+    "filters": {"request_id": {"()": RequestIdFilter}},
     "handlers": {
         "stdout": {
             "class": "logging.StreamHandler",
+            "filters": ["request_id"],
             "formatter": "json",
             "stream": "ext://sys.stdout",
         },
-        "access": {
-            "class": "logging.StreamHandler",
-            "formatter": "access",
-            "stream": "ext://sys.stdout",
-        },
     },
-    "root": {"handlers": ["stdout"], "level": "INFO"},
+    "root": {
+        "handlers": ["stdout"],
+        "level": env.str("LOG_LEVEL", default="INFO", validate=is_level),
+    },
     "loggers": {
         # Django's own handlers would send mail to ADMINS and print in another format.
-        "django": {"handlers": [], "level": "INFO", "propagate": True},
-        "gunicorn.access": {"handlers": ["access"], "propagate": False},
+        "django": {"handlers": [], "level": "NOTSET"},
+        # config.middleware logs each request, also those with a status below 500
+        "django.request": {"level": "ERROR"},
+        # or with a host that is not allowed.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "gunicorn.access": {"handlers": [], "propagate": False},
         "gunicorn.error": {"handlers": [], "propagate": True},
     },
 }

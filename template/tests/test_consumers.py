@@ -1,5 +1,6 @@
 import asyncio
 import json
+import logging
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -9,19 +10,20 @@ from channels.layers import get_channel_layer
 from apps.health.runner import run_checks
 from apps.users.consumers import notify
 from config.asgi import application
+from config.socket_logs import SocketFilter
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TIMEOUT = 60  # seconds, more than a busy machine needs
 
 
-async def connect(cookie=""):
+async def connect(cookie="", path="/ws/notifications/"):
     """Open the socket as a browser does; return it, and the server's answer."""
     headers = {"host": "testserver", "origin": "http://testserver", "cookie": cookie}
     socket = ApplicationCommunicator(
         application,
         {
             "type": "websocket",
-            "path": "/ws/notifications/",
+            "path": path,
             "headers": [
                 (key.encode(), value.encode()) for key, value in headers.items()
             ],
@@ -70,5 +72,19 @@ def test_open_socket_does_not_fail_the_probe(admin_client):
 
 def test_anonymous_visitor_is_refused():
     _, answer = async_to_sync(connect)()
+
+    assert answer["type"] == "websocket.close"
+
+
+def test_line_of_a_socket_has_no_query():
+    message = '%s - "WebSocket %s" [accepted]'
+    record = logging.makeLogRecord({"msg": message, "args": ("::1", "/ws/?token=1")})
+
+    assert SocketFilter().filter(record)
+    assert record.getMessage() == '::1 - "WebSocket /ws/" [accepted]'
+
+
+def test_socket_with_an_unknown_path_is_refused():
+    _, answer = async_to_sync(connect)(path="/ws/unknown/")
 
     assert answer["type"] == "websocket.close"

@@ -125,25 +125,36 @@ def test_settings_keep_every_key_of_base(load, name):
 
 
 def test_production_logs_json_to_standard_output():
-    log = 'import django, logging; django.setup(); logging.info("Line 1\\nline 2")'
+    log = """
+import logging, warnings, django
+django.setup()
+logging.info("Line 1\\nline 2")
+warnings.warn("Soon gone")
+"""
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
+        "TZ": "Asia/Tokyo",
+    }
 
     done = subprocess.run(
         [sys.executable, "-c", log],
         cwd=ROOT,
-        env=PRODUCTION | {"DJANGO_SETTINGS_MODULE": "config.settings.production"},
+        env=PRODUCTION | environment,
         stdout=subprocess.PIPE,
         check=True,
     )
 
-    record = json.loads(done.stdout)
-    assert record["levelname"] == "INFO"
-    assert record["message"] == "Line 1\nline 2"
+    info, warning = (json.loads(line) for line in done.stdout.splitlines())
+    assert info["levelname"] == "INFO"
+    assert info["message"] == "Line 1\nline 2"
+    assert info["timestamp"].endswith("+00:00")
+    assert "Soon gone" in warning["message"]
 
 
 def test_example_lists_exactly_the_variables_that_settings_read():
     read = {
         name
-        for source in ROOT.glob("config/settings/*.py")
+        for source in ROOT.glob("config/**/*.py")
         for name in re.findall(r'env\.\w+\(\s*"(\w+)"', source.read_text())
     }
 

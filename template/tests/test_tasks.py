@@ -2,6 +2,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from celery import signals
 from celery.contrib.testing.worker import start_worker
 from django.contrib.sessions.models import Session
 from django.utils import timezone
@@ -10,6 +11,7 @@ from redis import Redis
 from apps.health.checks.broker import check_broker
 from apps.users.tasks import delete_expired_sessions
 from config.celery import app
+from config.logs import request_id
 
 TIMEOUT = 60  # seconds, more than a busy machine needs
 
@@ -51,6 +53,19 @@ def test_task_is_idempotent(sessions):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_worker_gets_the_task_from_the_broker(transactional_db, sessions, broker):
+def test_worker_gets_the_task_and_the_id_of_its_request(
+    transactional_db, sessions, broker
+):
+    seen = []
+
+    def note_request_id(**kwargs):
+        seen.append(request_id.get())
+
+    signals.task_postrun.connect(note_request_id)
+    token = request_id.set("3f2")
     with start_worker(app, perform_ping_check=False, shutdown_timeout=TIMEOUT):
-        assert delete_expired_sessions.delay().get(timeout=TIMEOUT) == 2
+        result = delete_expired_sessions.delay()
+        request_id.reset(token)
+        assert result.get(timeout=TIMEOUT) == 2
+
+    assert seen == ["3f2"]

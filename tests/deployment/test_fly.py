@@ -103,8 +103,13 @@ def test_environments_differ_only_in_name_and_address(rendered, answers):
 def test_configuration_has_no_secret(rendered, answers, environment):
     found = configuration(rendered(**answers), environment)
 
-    assert found["env"].keys() == {"DJANGO_SETTINGS_MODULE", "SITE_URL"}
-    assert found["env"]["DJANGO_SETTINGS_MODULE"] == "config.settings.production"
+    site = found["env"].pop("SITE_URL")
+    assert site.startswith("https://")
+    assert found["env"] == {
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
+        # https://fly.io/docs/networking/request-headers/#x-forwarded-for
+        "TRUSTED_PROXIES": "2",
+    }
 
 
 @of_every_configuration
@@ -128,7 +133,7 @@ def test_health_check_uses_the_port_of_the_server(rendered, answers, environment
     [check] = service["checks"]
 
     assert service["processes"] == ["web"]
-    assert service["internal_port"] == setting(project, "bind")
+    assert service["internal_port"] == setting(project, "port")
     assert check["path"] == "/readyz"
     # The checks behind /readyz take this long at most.
     assert "\nTIMEOUT = 3 " in project.read("apps/health/runner.py")

@@ -113,6 +113,12 @@ def test_release_has_one_digest_and_its_own_job(project, build):
         assert container["image"] == f"registry.example.com/shop@{DIGEST}"
 
 
+def test_variables_of_services_do_not_reach_the_pods(project, build):
+    found = pods(build(project / "deploy/kubernetes/staging"))
+
+    assert {pod["enableServiceLinks"] for pod in found.values()} == {False}
+
+
 def test_pods_have_no_privileges(project, build):
     for pod in pods(build(project / "deploy/kubernetes/staging")).values():
         (container,) = pod["containers"]

@@ -83,7 +83,8 @@ def test_each_process_has_the_required_variables(rendered, answers):
     for environment in environments(rendered(**answers)).values():
         for service in environment["services"]:
             if service["type"] != "keyvalue":
-                assert {one["key"] for one in service["envVars"]} == wanted
+                proxies = {"TRUSTED_PROXIES"} if service["type"] == "web" else set()
+                assert {one["key"] for one in service["envVars"]} == wanted | proxies
 
 
 @in_every_combination

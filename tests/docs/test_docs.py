@@ -33,7 +33,7 @@ ELSEWHERE = {
     "make audit",  # test_runs.py
     "uvx copier update",  # test_copier.py
     "gunicorn --config config/gunicorn.py",  # test_server.py, as the next two
-    "celery --app config worker --loglevel info",
+    "celery --quiet --app config worker --loglevel info",
     "python manage.py collectstatic --noinput",
 }
 GENERATED = "".join(

@@ -46,6 +46,7 @@ CHANNELS = {
     "apps/users/consumers.py",
     "config/asgi.py",
     "config/routing.py",
+    "config/socket_logs.py",
     "tests/test_consumers.py",
 }
 NO_CHANNELS = {"config/wsgi.py", "tests/test_wsgi.py"}
@@ -71,9 +72,9 @@ TRACES = {
     **{name.partition("-")[0]: platform.trace for name, platform in PLATFORMS.items()},
     "deployment": "deployment|smoke|rollback|roll back|/deploy",
     "use_redis": r"redis|valkey|cache\b.*backend",
-    "use_celery": r"celery|broker|kombu|tasks?\.py|worker\b(?!-class)",
+    "use_celery": r"celery|broker|kombu|tasks?\.py|(?<!uvicorn)(?<!uvicorn[-_])worker\b",
     "use_docker": r"dockerfile|\bcompose\b|docker build|make (image|publish)|buildx",
-    "use_channels": r"channels|channel_layer|websocket|asgi\b|consumer",
+    "use_channels": r"channels|channel_layer|websocket|asgi\b|consumer|uvicorn",
 }
 
 

@@ -14,7 +14,7 @@ import pexpect
 import pytest
 
 from tests.support.options import FULL, REDIS_STATES
-from tests.support.processes import fetch
+from tests.support.processes import SIGN_IN, UPGRADE, fetch
 from tests.support.project import clean_environment, closed_port
 from tests.support.waiting import wait_until
 
@@ -118,19 +118,14 @@ def test_createsuperuser_asks_in_the_terminal(project):
 def test_make_dev_accepts_websockets(render):
     project = render(**REDIS_STATES["redis-channels"]).installed()
     with serving(project) as fetch:
+        (project / "sign_in.py").write_text(SIGN_IN)
+        shown = project.make_ok("manage", 'ARGS=shell -c "import sign_in"').stdout
+        cookie = f"sessionid={shown.split()[-1]}"
         status, _ = fetch(
-            "/ws/notifications/",
-            **{
-                "Connection": "Upgrade",
-                "Upgrade": "websocket",
-                "Sec-WebSocket-Version": "13",
-                "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-                "Origin": "http://127.0.0.1",
-            },
+            "/ws/notifications/", Cookie=cookie, Origin="http://127.0.0.1", **UPGRADE
         )
 
-    # The consumer, not the URL resolver, refuses a stranger.
-    assert status == 403
+    assert status == 101
 
 
 def test_healthcheck_reports_a_server_that_hangs(render):

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import threading
 import time
 
@@ -11,14 +12,52 @@ from tests.support.options import REDIS_STATES
 from tests.support.processes import (
     GUNICORN,
     SECURE,
+    SIGN_IN,
+    UPGRADE,
     add_slow_page,
     fetch,
     production,
     running,
 )
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
+PYTHON = ".venv/bin/python"
+SHELL = [PYTHON, "manage.py", "shell", "--command"]
+SCRIPT = [PYTHON, "-c"]
+# Opens a WebSocket, and prints what happens to it.
+WATCH = """
+import asyncio, logging, sys, websockets
+
+class Watcher(logging.Handler):
+    def emit(self, record):
+        if "< PING" in record.getMessage():
+            print("pinged", flush=True)
+
+async def main(port, cookie):
+    url = f"ws://127.0.0.1:{port}/ws/notifications/"
+    headers = {"Cookie": f"sessionid={cookie}"}
+    origin = "https://example.com"
+    async with websockets.connect(url, origin=origin, additional_headers=headers) as it:
+        print("open", flush=True)
+        await it.wait_closed()
+        print("closed", it.close_code, flush=True)
+
+logging.basicConfig(level=logging.DEBUG, handlers=[Watcher()])
+asyncio.run(main(*sys.argv[1:]))
+"""
+# Prints how many sockets are in the groups of users.
+MEMBERS = """
+import redis
+from django.conf import settings
+(host,) = settings.CHANNEL_LAYERS["default"]["CONFIG"]["hosts"]
+layer = redis.from_url(host["address"])
+print(sum(layer.zcard(group) for group in layer.keys("asgi:group:*")))
+"""
+with_sockets = pytest.mark.parametrize(
+    "project", ["redis-celery-channels"], indirect=True
+)
 # Loads the application, as a worker of Gunicorn does, and then prints what the checks
 # import, and their results.
 FIRST_PROBE = """
@@ -85,10 +124,82 @@ def test_server_logs_only_json(project, environment):
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(20)
 
-    lines = [json.loads(line) for line in server.output().splitlines()]
-    answers = [line for line in lines if line["name"] == "gunicorn.access"]
-    assert {"path": "/healthz", "status": 200}.items() <= answers[-1].items()
+    answer = access_lines(server)[-1]
+    assert {"path": "/healthz", "status": 200}.items() <= answer.items()
     assert "secret" not in server.output()
+
+
+def test_server_answers_on_both_protocols(project, environment):
+    with running(project, **environment) as server:
+        for host in ("127.0.0.1", "::1"):
+            with socket.create_connection((host, server.port), timeout=10) as client:
+                client.sendall(b"GET /healthz HTTP/1.1\r\nHost: 10.0.0.7\r\n\r\n")
+                assert client.recv(12) == b"HTTP/1.1 200", host
+
+
+def test_head_request_logs_no_warning(project, environment):
+    with running(project, **environment) as server:
+        fetch(server.port, "/admin/login/", method="HEAD", **SECURE)
+
+    assert access_lines(server)[-1]["status"] == 200
+    assert {line["levelname"] for line in server.lines()} == {"INFO"}
+
+
+def test_client_that_goes_away_is_no_error(project, environment):
+    with running(project, **environment) as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            headers = "".join(f"{name}: {value}\r\n" for name, value in SECURE.items())
+            client.sendall(f"GET /slow HTTP/1.1\r\n{headers}\r\n".encode())
+            time.sleep(0.5)
+        wait_until(lambda: access_lines(server, "/slow"), reason=server.output)
+
+    (line,) = access_lines(server, "/slow")
+    assert line["status"] < 500
+    assert {line["levelname"] for line in server.lines()} == {"INFO"}
+
+
+@with_sockets
+def test_websocket_is_pinged_and_closed_when_the_server_stops(project, environment):
+    cookie = project.run_ok(*SHELL, SIGN_IN, **environment).stdout.split()[-1]
+    with running(project, WEB_CONCURRENCY="1", **environment) as server:
+        watch = [*SCRIPT, WATCH, str(server.port), cookie]
+        with running(project, watch, ready="open", **environment) as watcher:
+            wait_until(lambda: "pinged" in watcher.output(), seconds=25)
+            assert (
+                project.run_ok(*SHELL, MEMBERS, **environment).stdout.split()[-1] == "1"
+            )
+            stopped = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: "closed" in watcher.output())
+            seconds = time.monotonic() - stopped
+            server.process.wait(20)
+
+    assert "closed 1012" in watcher.output()
+    assert seconds < 5  # and not the 20 s that requests may take
+    # The consumer left its group.
+    assert project.run_ok(*SHELL, MEMBERS, **environment).stdout.split()[-1] == "0"
+
+
+@with_sockets
+def test_refused_websocket_is_one_line_without_its_query(project, environment):
+    with running(project, **environment) as server:
+        status, _ = fetch(
+            server.port,
+            "/ws/unknown/?token=secret",
+            Origin="https://example.com",
+            **UPGRADE,
+        )
+
+    assert status == 403
+    assert server.output().count("/ws/unknown/") == 1
+    assert "Traceback" not in server.output()
+    assert "secret" not in server.output()
+
+
+def access_lines(server, path=""):
+    """Return what the server logged about requests, or about those of one path."""
+    lines = [line for line in server.lines() if line["name"] == "access"]
+    return [line for line in lines if line["path"].startswith(path)]
 
 
 def test_server_finishes_a_request_before_it_stops(project, environment):
@@ -120,7 +231,15 @@ def test_server_does_not_start_without_a_required_variable(project, environment,
 def test_worker_starts_and_stops(project, environment):
     if not (project / "config" / "celery.py").exists():
         return
-    command = [".venv/bin/celery", "--app", "config", "worker", "--loglevel", "info"]
+    command = [
+        ".venv/bin/celery",
+        "--quiet",
+        "--app",
+        "config",
+        "worker",
+        "--loglevel",
+        "info",
+    ]
     with running(project, command=command, ready=" ready.", **environment) as worker:
         worker.process.send_signal(signal.SIGTERM)
         worker.process.wait(20)

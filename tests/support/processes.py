@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import socket
 import socketserver
 import subprocess
@@ -15,6 +16,21 @@ from tests.support.waiting import wait_until
 
 GUNICORN = [".venv/bin/gunicorn", "--config", "config/gunicorn.py"]
 SECURE = {"Host": "example.com", "X-Forwarded-Proto": "https"}  # what a proxy sends
+# What a browser sends to open a WebSocket.
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+# Prints the cookie of a new session.
+SIGN_IN = """
+from django.test import Client
+from apps.users.models import User
+client = Client()
+client.force_login(User.objects.create(username="ann"))
+print(client.cookies["sessionid"].value)
+"""
 SLOW = """
 import time
 from django.http import HttpResponse
@@ -55,6 +71,10 @@ class Running:
 
     def output(self):
         return self.log.read_text()
+
+    def lines(self):
+        """Return what a process logs in production: an object for each line."""
+        return [json.loads(line) for line in self.output().splitlines()]
 
 
 @contextlib.contextmanager
@@ -122,10 +142,10 @@ def pass_on(source, target):
         target.shutdown(socket.SHUT_WR)
 
 
-def fetch(port, path, **headers):
+def fetch(port, path, method="GET", **headers):
     """Return the status and the body of an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     with contextlib.closing(connection):
-        connection.request("GET", path, headers=headers)
+        connection.request(method, path, headers=headers)
         response = connection.getresponse()
         return response.status, response.read().decode()
