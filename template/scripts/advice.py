@@ -10,7 +10,8 @@ NO_REPORT = (OSError, ElementTree.ParseError)
 
 
 def main():
-    for folder in sorted(Path("apps").glob("*/migrations")):
+    # Not in hidden folders, which have the packages
+    for folder in sorted(Path().glob("[!.]*/**/migrations")):
         advise_to_squash(folder.parent.name, folder)
     try:
         report = ElementTree.parse("reports/junit.xml")

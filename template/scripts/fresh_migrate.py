@@ -3,11 +3,15 @@
 A pipeline may set WARNING_FORMAT, so that its provider shows the warnings on the change.
 """
 
+import inspect
 import os
+import sys
+from pathlib import Path
 from unittest.mock import patch
 
 import django
 from compatibility import breaks, read_schema
+from django.conf import settings
 from django.db import connection
 
 from apps.release.management.commands.migrate import Command
@@ -36,15 +40,20 @@ def watching(warnings):
         report_progress(command, action, migration, fake)
         if action == "apply_success":
             after = read_schema(connection)
-            # The project cannot change the migrations of a package.
-            is_ours = migration.__module__.startswith("apps.")
-            if is_ours and not hasattr(migration, "accepted"):
-                path = migration.__module__.replace(".", "/") + ".py"
+            path = Path(inspect.getfile(type(migration)))
+            if is_ours(path) and not hasattr(migration, "accepted"):
+                name = str(path.relative_to(settings.BASE_DIR))
                 for text in breaks(before, after, migration.atomic):
-                    warnings.append((path, text))
+                    warnings.append((name, text))
             before = after
 
     return watch
+
+
+def is_ours(path):
+    """Return whether a file is the project's, which cannot change those of a package."""
+    in_a_package = path.is_relative_to(sys.prefix)
+    return path.is_relative_to(settings.BASE_DIR) and not in_a_package
 
 
 def show(warnings):

@@ -291,16 +291,21 @@ def report(rendered, tmp_path):
     return project
 
 
+@pytest.mark.parametrize("folder", ["apps/blog", "blog", ".venv/lib/blog"])
 @pytest.mark.parametrize(("number", "advised"), [(30, False), (31, True)])
-def test_advice_names_apps_with_more_than_30_migrations(report, number, advised):
-    for n in range(2, number + 1):
-        (report / f"apps/users/migrations/{n:04}_step.py").touch()
+def test_advice_names_apps_with_more_than_30_migrations(
+    report, folder, number, advised
+):
+    (report / folder / "migrations").mkdir(parents=True)
+    for n in range(1, number + 1):
+        (report / folder / f"migrations/{n:04}_step.py").touch()
 
     printed = advise(report)
 
-    command = f'make manage ARGS="squashmigrations users {number:04}_step"'
+    advised = advised and not folder.startswith(".")
+    command = f'make manage ARGS="squashmigrations blog {number:04}_step"'
     assert (command in printed) is advised
-    assert (f"users has {number} migrations" in printed) is advised
+    assert (f"blog has {number} migrations" in printed) is advised
 
 
 def test_advice_names_the_ten_slowest_tests(report):
