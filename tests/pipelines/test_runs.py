@@ -49,9 +49,9 @@ def require_sandbox():
 
 @pytest.fixture(scope="session")
 def packages(rendered, shared_folder):
-    """Return uv's cache for the jobs, and the programs of the servers that they reach.
+    """Return the programs of the servers, and the caches of uv and mypy for the jobs.
 
-    The jobs install from that cache: the sandbox has no network.
+    The jobs install from the cache: the sandbox has no network.
     """
     require_sandbox()
     folder = shared_folder / "installed"
@@ -61,7 +61,10 @@ def packages(rendered, shared_folder):
             pins = rendered(**FULL) / "requirements-dev.txt"
             copy_packages(pins, folder / "cache")
             install(pins, folder / "cache", folder / "programs")
-    return folder / "cache", folder / "programs"
+            project = rendered(python_version=PYTHON, **FULL)
+            project.copy_to(folder / "project").installed()
+    types = folder / "project/.mypy_cache"
+    return folder / "programs", folder / "cache", types
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +76,7 @@ def newest(packages, rendered, shared_folder):
         if not folder.exists():
             project = rendered(python_version=PYTHON).copy_to(folder)
             (folder / ".cache/newest").mkdir(parents=True)
-            options = {"PINS": ".cache/newest", "UV_CACHE_DIR": str(packages[0])}
+            options = {"PINS": ".cache/newest", "UV_CACHE_DIR": str(packages[1])}
             project.make_ok("lock", ARGS="--upgrade", **options)
             project.make_ok("setup", **options)
 
@@ -92,13 +95,11 @@ def project(rendered, tmp_path):
 def run(packages, tmp_path):
     """Return a function that runs the pipeline of a project as its provider would."""
 
-    cache, programs = packages
-
     def run(provider, project, platform=None, without=(), **options):
         if not platform:
             project.commit()
         scratch = Path(tempfile.mkdtemp(dir=tmp_path))
-        sandbox = Sandbox(scratch, programs, cache, without=without)
+        sandbox = Sandbox(scratch, *packages, without=without)
         if platform:
             sandbox.stand_in, sandbox.secrets = platform.folder, SECRETS
         return RUNNERS[provider](project, sandbox, **options)

@@ -64,6 +64,7 @@ class Sandbox:
     scratch: Path
     programs: Path
     packages: Path  # a cache of uv
+    types: Path  # a cache of mypy, with the types of the packages
     without: tuple = ()  # the services that do not start
     secrets: dict = field(default_factory=dict)  # of the environments and the registry
     stand_in: Path | None = None  # the folder of a platform, for its stand-ins
@@ -72,6 +73,7 @@ class Sandbox:
         """Return a job's variables: no settings of the user's, but uv's Pythons."""
         for folder in ("home", "tmp"):
             (self.scratch / folder).mkdir()
+        shutil.copytree(self.types, self.scratch / "types")
         if self.stand_in:
             variables |= {"STAND_IN": str(self.stand_in), "SMOKE_SECONDS": "5"}
             path = variables.get("PATH", os.environ["PATH"])
@@ -79,6 +81,8 @@ class Sandbox:
         return clean_environment(
             HOME=str(self.scratch / "home"),
             TMPDIR=str(self.scratch / "tmp"),
+            # Checked by content; without it, each job reads the types of all packages.
+            MYPY_CACHE_DIR=str(self.scratch / "types"),
             UV_CACHE_DIR=str(self.packages),
             UV_PYTHON_INSTALL_DIR=python_folder(),
             UV_OFFLINE="1",
