@@ -9,7 +9,7 @@ from tests.support.environments import commands, environment_key
 # What the gates open next to the code, and to the Makefile, whose commands are compared.
 SETTINGS = (".env.example", ".gitignore")
 # Code that only `make lint` opens. What Ruff and Black find in it is part of the tests
-# of rendering, what mypy finds of test_types.py: each runs them on all of this code.
+# of rendering, what mypy finds of test_lint.py: each runs them on all of this code.
 ONLY_LINTED = "deploy/"
 # Lines of the Makefile that change a run of `make ci`, and that no dry run prints
 SETTING = re.compile(

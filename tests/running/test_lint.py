@@ -1,4 +1,4 @@
-"""mypy finds mistakes that no test of a project may reach, and nothing in a fresh project."""
+"""`make lint` finds mistakes that no test of a project may reach."""
 
 import re
 
@@ -28,6 +28,37 @@ MISTAKES = {
     "a_view(HttpRequest())": 'Incompatible return value type (got "str"',
     "missing_package": "Cannot find implementation or library stub for module",
 }
+# A statement of a view, and the rule that it breaks
+INSECURE = {
+    "os.system('ls ' + request.GET['name'])": "S605",
+    "subprocess.run('ls ' + request.GET['name'], shell=True)": "S602",
+    "subprocess.run([request.GET['name']])": "S603",
+    "eval(request.GET['name'])": "S307",
+    "cursor.execute(f\"SELECT * FROM it WHERE id = '{request.GET['id']}'\")": "S608",
+    "User.objects.raw('SELECT * FROM it WHERE id = %s' % request.GET['id'])": "S608",
+    "User.objects.extra(where=['id = ' + request.GET['id']])": "S610",
+    "pickle.loads(request.body)": "S301",
+    "yaml.load(request.body, yaml.Loader)": "S506",
+    "mark_safe(request.GET['name'])": "S308",
+    "urllib.request.urlopen(request.GET['url'])": "S310",
+    "password = 'of-the-database'": "S105",
+}
+INSECURE_HEAD = """\
+import os
+import pickle
+import subprocess
+import urllib.request
+
+import yaml
+from django.db import connection
+from django.utils.safestring import mark_safe
+
+from apps.users.models import User
+
+
+def a_view(request):
+    cursor = connection.cursor()
+"""
 HEAD = """\
 import missing_package
 from django.conf import settings
@@ -73,6 +104,34 @@ def test_lint_finds_mistakes_in_models_and_settings(project):
     found = re.findall(r"^apps/users/wrong.py:\d+: error: (.*)", done.stdout, re.M)
     missed = [it for it in MISTAKES.values() if not any(it in text for text in found)]
     assert missed == [], done.stdout
+
+
+# Code that a test file's name would hide from the rules
+@pytest.mark.parametrize("name", ["apps/users/views.py", "apps/users/testimonials.py"])
+def test_lint_finds_insecure_code(project, name):
+    lines = [f"    {statement}\n" for statement in INSECURE]
+    (project / name).write_text(INSECURE_HEAD + "".join(lines))
+
+    done = project.make("lint")
+    project.run_ok("git", "clean", "--force", "--quiet")
+
+    assert ": lint] Error" in done.stdout
+    found = re.findall(r"^(S\d+) ", done.stdout, re.MULTILINE)
+    assert sorted(found) == sorted(INSECURE.values()), done.stdout
+
+
+def test_lint_permits_in_tests_what_only_input_makes_insecure(project):
+    for folder in ("apps/users/tests", "tests"):
+        (project / folder).mkdir(exist_ok=True)
+    text = 'PASSWORD = "of-nobody"\n'
+    names = ["apps/users/tests/users.py", "apps/users/tests.py", "tests/factories.py"]
+    for name in [*names, "apps/users/test_it.py", "apps/users/conftest.py"]:
+        (project / name).write_text(text)
+
+    done = project.run(".venv/bin/ruff", "check", ".")
+    project.run_ok("git", "clean", "--force", "--quiet", "-d")
+
+    assert done.returncode == 0, done.stdout
 
 
 def test_equal_names_of_commands_and_tests_are_no_mistake(project):
