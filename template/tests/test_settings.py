@@ -12,6 +12,7 @@ from dotenv import dotenv_values
 from environs import EnvError
 
 from config.env import env
+from config.logs import request_id
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = dotenv_values(ROOT / ".env.example")
@@ -72,6 +73,7 @@ def test_list_has_neither_spaces_nor_empty_words(load, module, name):
         ("DJANGO_SECURE_HSTS_SECONDS", "an hour"),
         ("EMAIL_USE_TLS", "maybe"),
         ("POSTGRES_PORT", "default"),
+        ("SENTRY_DSN", "example"),
         ("SITE_URL", "example"),
         ("DATABASE_URL", "example"),
     ],
@@ -149,6 +151,34 @@ warnings.warn("Soon gone")
     assert info["message"] == "Line 1\nline 2"
     assert info["timestamp"].endswith("+00:00")
     assert "Soon gone" in warning["message"]
+
+
+@pytest.fixture
+def reports(load, monkeypatch):
+    """Return the options with which production starts to report errors."""
+    options = {}
+    monkeypatch.setattr("sentry_sdk.init", lambda dsn, **given: options.update(given))
+    dsn = "https://key@sentry.example.com/1"
+    load("production", PRODUCTION | {"SENTRY_DSN": dsn, "RELEASE": "1f2e3d"})
+    return options
+
+
+def test_error_report_names_release_environment_and_request(reports):
+    token = request_id.set("3f2")
+    event = reports["before_send"]({}, {})
+    request_id.reset(token)
+
+    assert reports["release"] == "1f2e3d"
+    assert reports["environment"] == "example.com"
+    assert event == {"tags": {"request_id": "3f2"}}
+
+
+def test_error_report_identifies_no_person(reports):
+    collected = reports["data_collection"]
+
+    assert reports["before_send"]({}, {}) == {}
+    assert collected["user_info"] is False
+    assert collected["stack_frame_variables"] is False
 
 
 def test_example_lists_exactly_the_variables_that_settings_read():

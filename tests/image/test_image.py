@@ -223,7 +223,7 @@ def test_code_in_the_image_is_compiled(image):
 
 def test_changed_code_changes_only_one_layer(project, engine, image):
     before = layers(image)
-    page = project / "config" / "slow_urls.py"
+    page = project / "config" / "more_urls.py"
     page.write_text(page.read_text() + "\n# changed\n")
     after = build(project, engine)
     try:

@@ -31,25 +31,32 @@ client = Client()
 client.force_login(User.objects.create(username="ann"))
 print(client.cookies["sessionid"].value)
 """
+PAGE = """
+from django.urls import path
+from config.urls import urlpatterns
+{view}
+urlpatterns += [path("{path}", page)]
+"""
 SLOW = """
 import time
 from django.http import HttpResponse
-from django.urls import path
-from config.urls import urlpatterns
 
-def slow(request):
+def page(request):
     time.sleep(2)
     return HttpResponse("done")
-
-urlpatterns += [path("slow", slow)]
 """
+
+
+def add_page(project, path, view):
+    """Give production a page, with the source of a view that is named "page"."""
+    (project / "config" / "more_urls.py").write_text(PAGE.format(path=path, view=view))
+    with (project / "config/settings/production.py").open("a") as settings:
+        settings.write('ROOT_URLCONF = "config.more_urls"\n')
 
 
 def add_slow_page(project):
     """Give a project a page that answers "done" after two seconds."""
-    (project / "config" / "slow_urls.py").write_text(SLOW)
-    with (project / "config/settings/production.py").open("a") as settings:
-        settings.write('ROOT_URLCONF = "config.slow_urls"\n')
+    add_page(project, "slow", SLOW)
 
 
 def production():
