@@ -100,6 +100,16 @@ def test_database_url_contains_every_part(load):
     ]
 
 
+def test_statement_timeout_adds_to_the_options_of_the_url(load):
+    url = "postgres://host/name?options=-c%20work_mem%3D8MB"
+    variables = {"DATABASE_URL": url, "STATEMENT_TIMEOUT": "2.5"}
+
+    database = load("production", PRODUCTION | variables)["DATABASES"]["default"]
+
+    expected = "-c work_mem=8MB -c statement_timeout=2500"
+    assert database["OPTIONS"]["options"] == expected
+
+
 def test_release_without_a_name_is_unknown(load):
     assert load("production", PRODUCTION)["RELEASE"] == "unknown"
 

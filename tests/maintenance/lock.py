@@ -94,6 +94,7 @@ def guards(points):
             for a, b, c in itertools.permutations(atoms, 3)
             for text in ("{} and ({} or {})", "{} and {} and {}", "{} or {} or {}")
         ),
+        (" and ".join(names) for names in itertools.combinations(atoms, 4)),
     )
     for text in texts:
         code = compile(text.replace("true", "True"), "guard", "eval")

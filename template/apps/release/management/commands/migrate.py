@@ -20,6 +20,8 @@ class Command(migrate.Command):
             super().handle(*args, **options)
             return
         with connection.cursor() as cursor:
+            # A migration may take long: the limit is for requests.
+            cursor.execute("SET statement_timeout = 0")
             # Waiting inside one statement would block CREATE INDEX CONCURRENTLY.
             while not self.lock(cursor):
                 self.stderr.write("Waiting for another migrate on this database.")
