@@ -64,7 +64,7 @@ def test_worker_gets_the_task_and_the_id_of_its_request(
     signals.task_postrun.connect(note_request_id)
     token = request_id.set("3f2")
     with start_worker(app, perform_ping_check=False, shutdown_timeout=TIMEOUT):
-        result = delete_expired_sessions.delay()
+        result = delete_expired_sessions.apply_async(ignore_result=False)
         request_id.reset(token)
         assert result.get(timeout=TIMEOUT) == 2
 

@@ -46,6 +46,7 @@ CHANNELS = {
     "apps/users/consumers.py",
     "config/asgi.py",
     "config/routing.py",
+    "config/channel_layer.py",
     "config/socket_logs.py",
     "tests/test_consumers.py",
 }

@@ -155,7 +155,8 @@ def test_worker_runs_tasks(render):
     )
     task = (
         "from apps.users.tasks import delete_expired_sessions as task;"
-        "print('deleted', task.delay().get(timeout=30))"
+        "result = task.apply_async(ignore_result=False);"
+        "print('deleted', result.get(timeout=30))"
     )
     try:
         project.make("manage", "ARGS=migrate")

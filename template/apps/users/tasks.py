@@ -3,7 +3,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 
-@shared_task
+@shared_task(ignore_result=True)  # No one waits for it.
 def delete_expired_sessions():
     """Delete the sessions that have ended; return how many.
 
