@@ -16,7 +16,6 @@ pytestmark = pytest.mark.slow
 # Does one thing with Redis, and answers how long that took, and its error.
 USES = """
 import time
-from importlib import import_module
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
@@ -64,8 +63,48 @@ WORKER = [
     ".venv/bin/celery",
     *["--quiet", "--app", "config", "worker", "--loglevel", "info"],
 ]
-SHELL, SEND, **environment)
-            wait_until(lambda: " succeeded in " in worker.output(), reason=worker.output)
+SHELL = [".venv/bin/python", "manage.py", "shell", "--verbosity=0", "--command"]
+NAMES = ["cache", "task", "result", "channel"]
+
+
+@pytest.fixture(scope="module")
+def project(render_for_module):
+    project = render_for_module(**FULL)
+    (project / "config" / "use_urls.py").write_text(USES)
+    with (project / "config/settings/production.py").open("a") as settings:
+        settings.write('ROOT_URLCONF = "config.use_urls"\n')
+    return project.installed()
+
+
+@pytest.fixture
+def silent_port():
+    """Yield a port on which a server accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_refusing_redis_costs_a_page_three_seconds(project):
+    port = closed_port()
+
+    assert_quick(project, port, f"connecting to 127.0.0.1:{port}")
+
+
+def test_silent_redis_costs_a_page_three_seconds(project, silent_port):
+    assert_quick(project, silent_port, "Timeout reading from")
+
+
+def test_idle_worker_and_receiver_wait_longer_than_the_limit(project):
+    with project.services() as services:
+        environment = production() | services | {"REDIS_TIMEOUT": "0.5"}
+        project.run_ok(".venv/bin/python", "manage.py", "migrate", **environment)
+        with running(project, WORKER, ready=" ready.", **environment) as worker:
+            received = project.run_ok(*SHELL, WAIT, **environment).stdout
+            time.sleep(2)
+            assert "received" not in worker.output()
+            project.run_ok(*SHELL, SEND, **environment)
+            wait_until(
+                lambda: " succeeded in " in worker.output(), reason=worker.output
+            )
             lines = worker.lines()
 
     assert received == "{'type': 'it'}\n"
