@@ -17,6 +17,8 @@ ELSEWHERE = {
     "make dev",  # test_dev.py, as the next two
     "make manage ARGS=createsuperuser",
     "make worker",
+    "make services",
+    "make startapp NAME=blog",  # test_startapp.py
     "make help",
     "make publish",  # test_publish.py
     # These need a registry with an image.
@@ -40,6 +42,8 @@ GENERATED = "".join(
     path.read_text()
     for path in (
         TEMPLATE / "template" / "README.md.jinja",
+        TEMPLATE / "template" / "AGENTS.md.jinja",
+        TEMPLATE / "template" / "docs" / "development.md.jinja",
         TEMPLATE / "template" / "docs" / "migrations.md",
         TEMPLATE / "extensions" / "pages" / "pipeline.md",
         *(TEMPLATE / "extensions" / "pages" / "pipeline").iterdir(),

@@ -77,6 +77,15 @@ TRACES = {
     "use_docker": r"dockerfile|\bcompose\b|docker build|make (image|publish)|buildx",
     "use_channels": r"channels|channel_layer|websocket|asgi\b|consumer|uvicorn",
 }
+# Files and folders that pages name, and that a team makes
+MADE = {
+    ".venv/bin/python",
+    ".vscode/launch.json",
+    "apps/blog/",
+    "apps/blog/models.py",
+    "locale/",
+    "tests.py",
+}
 
 
 @pytest.mark.parametrize(
@@ -144,6 +153,41 @@ def test_readme_is_short(every_project):
     fail_for(
         {it: [f"has {length} lines"] for it, length in lengths.items() if length >= 80},
         owners,
+    )
+
+
+def test_page_for_agents_is_short(every_project):
+    owners = contents(every_project, "AGENTS.md")
+    lengths = {content: len(content.text.splitlines()) for content in owners}
+    fail_for(
+        {it: [f"has {length} lines"] for it, length in lengths.items() if length > 40},
+        owners,
+    )
+
+
+@pytest.mark.parametrize("page", ["AGENTS.md", "docs/development.md"])
+def test_page_names_only_files_that_exist(every_project, page):
+    owners = defaultdict(list)
+    for name, project in every_project.items():
+        owners[Content(page, project.tree[page][0])].append((name, project))
+    findings = {}
+    for content, having in owners.items():
+        named = set(re.findall(r"`((?:\.?\w+/)+[\w.]*|\w+\.\w+)`", content.text))
+        for name, project in having:
+            files = project.files()
+            missing = [
+                it
+                for it in named - MADE
+                if not any(
+                    path.startswith(it) or path.endswith(f"/{it}") for path in files
+                )
+            ]
+            findings[content] = findings.get(content, []) + [
+                f"{it} in {name}" for it in missing
+            ]
+    fail_for(
+        findings,
+        {content: [name for name, _ in having] for content, having in owners.items()},
     )
 
 

@@ -1,0 +1,41 @@
+"""Make an app in apps/ from scripts/app_template/, and install it.
+
+python scripts/startapp.py blog
+"""
+
+import sys
+from pathlib import Path
+
+from django.core.management import CommandError, call_command
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = ROOT / "scripts" / "app_template"
+SETTINGS = ROOT / "config" / "settings" / "base.py"
+INSTALLED_APPS = "INSTALLED_APPS = [\n"
+
+
+def main():
+    name = "".join(sys.argv[1:])
+    settings = SETTINGS.read_text()
+    folder = ROOT / "apps" / name
+    if not name.isidentifier():
+        sys.exit("Name the app with letters, digits and _: make startapp NAME=blog")
+    if folder.exists() or f'.{name}"' in settings:
+        sys.exit(f"The project already has an app {name}. Choose another name.")
+    if INSTALLED_APPS not in settings:
+        sys.exit(f"{SETTINGS} has no line {INSTALLED_APPS!r} to add the app to.")
+    folder.mkdir()
+    try:
+        call_command("startapp", name, str(folder), template=str(TEMPLATE))
+    except CommandError as error:
+        folder.rmdir()
+        sys.exit(str(error))
+    added = f'{INSTALLED_APPS}    "apps.{name}",\n'
+    SETTINGS.write_text(settings.replace(INSTALLED_APPS, added, 1))
+    print(
+        f"Made apps/{name}, and added it to INSTALLED_APPS in config/settings/base.py."
+    )
+
+
+if __name__ == "__main__":
+    main()
