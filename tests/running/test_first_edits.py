@@ -354,12 +354,12 @@ def test_make_ci_passes_after_the_first_edits(rendered, tmp_path, answers):
         if done.returncode == 0:
             return
         # Which one is it?
-        alone = [
+        culprits = [
             name
             for number, (name, edit) in enumerate(edits.items())
             if ci_after(generated.copy_to(tmp_path / str(number)), [edit]).returncode
         ]
-        pytest.fail(f"{alone or 'only all together'}:\n{done.stdout}")
+        pytest.fail(f"{culprits or 'only all together'}:\n{done.stdout}")
 
     code = code_of(sys.modules[__name__], Project)
     once("first edits", [ci_key(generated), code], judge)
