@@ -151,7 +151,7 @@ def test_process_has_time_to_stop(rendered, answers, environment):
     if answers.get("use_celery"):
         settings = project.read("config/settings/base.py")
         [limit] = re.findall("CELERY_TASK_TIME_LIMIT = ([0-9]+)", settings)
-        assert grace >= int(limit)
+        assert grace > int(limit)
     # flyctl waits this long for a machine to stop and start.
     assert seconds(found["deploy"].get("wait_timeout", "5m")) > grace
 

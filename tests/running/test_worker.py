@@ -1,0 +1,103 @@
+"""A task outlives its worker: another one repeats it."""
+
+import signal
+import time
+
+import pytest
+
+from tests.support.options import REDIS_STATES
+from tests.support.processes import production, running
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.slow
+
+SLOW = """
+
+@shared_task(ignore_result=True)
+def slow():
+    import time
+
+    with open("ran", "a") as file:
+        print("begin", file=file, flush=True)
+        time.sleep(5)
+        print("end", file=file)
+"""
+# Look for lost tasks each second, instead of each 100 s.
+EAGER = """
+CELERY_BROKER_TRANSPORT_OPTIONS |= {
+    "unacked_restore_interval": 1,
+    "unacked_restore_throttle": 1,
+}
+"""
+SEND = "from apps.users.tasks import slow; slow.delay()"
+SHELL = [".venv/bin/python", "manage.py", "shell", "--verbosity=0", "--command"]
+WORKER = [
+    ".venv/bin/celery",
+    *["--quiet", "--app", "config", "worker", "--loglevel", "info"],
+]
+
+
+@pytest.fixture
+def project(render):
+    """Return a project with a task of 5 s and times that suit a test."""
+    project = render(**REDIS_STATES["redis-celery"])
+    for old, new in {
+        "CELERY_TASK_TIME_LIMIT = 280": "CELERY_TASK_TIME_LIMIT = 8",
+        "CELERY_TASK_TIME_LIMIT + 60": "CELERY_TASK_TIME_LIMIT + 2",
+        "SHUTDOWN_TIMEOUT = 20": "SHUTDOWN_TIMEOUT = 2",
+    }.items():
+        project.edit("config/settings/base.py", old, new)
+    for name, text in (
+        ("apps/users/tasks.py", SLOW),
+        ("config/settings/production.py", EAGER),
+    ):
+        with (project / name).open("a") as file:
+            file.write(text)
+    return project.installed()
+
+
+@pytest.fixture
+def environment(project):
+    with project.services() as services:
+        yield production() | services
+
+
+def test_task_of_a_killed_worker_goes_to_another(project, environment):
+    with running(project, WORKER, ready=" ready.", **environment) as worker:
+        send_and_wait(project, environment)
+        killed = time.monotonic()
+        worker.process.kill()
+
+    with running(project, WORKER, ready=" ready.", **environment) as worker:
+        wait_until(lambda: ran(project).count("begin") == 2, reason=worker.output)
+        seconds = time.monotonic() - killed
+        wait_until(lambda: " succeeded in " in worker.output(), reason=worker.output)
+
+    assert seconds > 5  # and not while its own worker could have run it
+
+
+def test_worker_returns_an_unfinished_task_when_it_stops(project, environment):
+    environment |= {"REMAP_SIGTERM": "SIGQUIT"}
+    with running(project, WORKER, ready=" ready.", **environment) as worker:
+        send_and_wait(project, environment)
+        worker.process.send_signal(signal.SIGTERM)
+        worker.process.wait(20)
+
+    assert worker.process.returncode == 0
+    assert "Soft Shutdown, terminating in 2" in worker.output()
+    assert "Restoring 1 unacknowledged message(s)" in worker.output()
+    with running(project, WORKER, ready=" ready.", **environment) as worker:
+        wait_until(lambda: " succeeded in " in worker.output(), reason=worker.output)
+    assert ran(project).split() == ["begin", "begin", "end"]
+
+
+def send_and_wait(project, environment):
+    """Send the task, and wait until a worker has begun it."""
+    project.run_ok(*SHELL, SEND, **environment)
+    wait_until(lambda: ran(project))
+
+
+def ran(project):
+    """Return what the runs of the task have written."""
+    file = project / "ran"
+    return file.read_text() if file.exists() else ""
