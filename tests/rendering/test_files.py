@@ -45,10 +45,12 @@ CHANNELS = {
     "apps/health/checks/channel_layer.py",
     "apps/users/consumers.py",
     "config/asgi.py",
+    "config/pool.py",
     "config/routing.py",
     "config/channel_layer.py",
     "config/socket_logs.py",
     "tests/test_consumers.py",
+    "tests/test_pool.py",
 }
 NO_CHANNELS = {"config/wsgi.py", "tests/test_wsgi.py"}
 DOCKER = {".dockerignore", "Dockerfile", "compose.yaml"}

@@ -29,6 +29,14 @@ class Migration(migrations.Migration):
     operations = [migrations.RunSQL("SELECT pg_sleep(1)")]
 """
 
+CONNECT = """
+import django
+django.setup()
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("SELECT 1")
+    print(cursor.fetchone()[0])
+"""
 # The worker opens a connection before it forks.
 CONNECT_EARLY = """
 from celery import signals
@@ -44,7 +52,8 @@ RUN_TASKS = """
 import django
 django.setup()
 from apps.users.tasks import delete_expired_sessions
-results = [delete_expired_sessions.delay() for _ in range(20)]
+run = delete_expired_sessions.apply_async
+results = [run(ignore_result=False) for _ in range(20)]
 print([result.get(timeout=60) for result in results])
 """
 
@@ -86,6 +95,15 @@ def test_statement_ends_at_its_limit(project, environment):
 
     assert status == 500
     assert "canceling statement due to statement timeout" in server.output()
+
+
+def test_command_ends_without_waiting_for_its_connections(project, environment):
+    module = {"DJANGO_SETTINGS_MODULE": "config.settings.production"}
+    command = (".venv/bin/python", "-c", CONNECT)
+
+    done = project.run_ok(*command, **environment, **module)
+
+    assert done.stdout == "1\n"
 
 
 @pytest.mark.parametrize("project", ["redis-celery-channels"], indirect=True)

@@ -71,7 +71,9 @@ MODULES = ["ci", "local", "production"]
 @pytest.fixture(scope="module", params=["django 5.2", "everything"])
 def project(render_for_module, request):
     lts = REDIS_STATES["none"] | {"django_version": "5.2"}
-    project = render_for_module(**(lts if request.param == "django 5.2" else FULL))
+    project = render_for_module(
+        **(lts if request.param == "django 5.2" else FULL | {"use_docker": True})
+    )
     with (project / "config/settings/base.py").open("a") as base:
         base.write(ADDED)
     (project / "pages").mkdir()
@@ -104,3 +106,11 @@ def test_empty_variable_has_the_value_of_an_unset_one(project, name):
     done = project.run_ok(".venv/bin/python", "-c", EMPTY, name)
 
     assert done.stdout == "finished\n"
+
+
+def test_uploads_stay_out_of_git_and_the_image(project):
+    project.run("git", "init")
+
+    project.run_ok("git", "check-ignore", "media/upload.txt")
+    if project.has("Dockerfile"):
+        assert "media/" in project.read(".dockerignore").splitlines()
