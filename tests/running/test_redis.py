@@ -37,13 +37,13 @@ MEETING = """\
 import time
 
 import pytest
-import test_tasks
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.core.cache import cache
 
 from apps.users.tasks import delete_expired_sessions
 from config.celery import app
+from tests import test_tasks
 
 broker = test_tasks.broker
 

@@ -4,8 +4,9 @@ from django.db.migrations.loader import MigrationLoader
 
 from apps.health.checks import NotReady
 
-# Imports the migrations.
+# Imports the migrations, and the pool of connections if the settings have one.
 MigrationLoader(None, load=False).load_disk()
+getattr(connection, "pool", None)
 
 
 def check_database():
