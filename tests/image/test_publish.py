@@ -22,7 +22,7 @@ echo "$*" >> calls.txt
 case "$*" in *--metadata-file\\ reports/image.json*) cp metadata.json reports/image.json;; esac
 """
 # Without uv and Python
-PROGRAMS = ["bash", "cp", "git", "grep", "make", "mkdir", "sed", "sh", "tr"]
+PROGRAMS = ["bash", "cp", "git", "grep", "make", "mkdir", "sed", "sh", "sort", "tr"]
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ def project(rendered, tmp_path):
     """Return a committed project, with a stand-in for Docker and few other programs."""
     project = rendered(use_docker=True).copy_to(tmp_path / "project")
     project.commit()
+    (project / ".git/info/exclude").write_text("/bin/\n/calls.txt\n/metadata.json\n")
     (project / "metadata.json").write_text(json.dumps(METADATA, indent=2))
     link_programs(project / "bin", PROGRAMS)
     (project / "bin" / "docker").write_text(DOCKER)
@@ -96,7 +97,33 @@ def test_publish_needs_a_commit(project):
     done = make(project, "publish", "IMAGE=registry.example.com/name")
 
     assert done.returncode == 2
-    assert done.stdout.startswith("Commit first:")
+    assert "fatal: not a git repository" in done.stdout
+    assert "The image is tagged with its commit" in done.stdout
+    assert not (project / "calls.txt").exists()
+
+
+def test_publish_reports_why_git_gives_no_commit(project):
+    git = project / "bin/git"
+    git.unlink()
+    git.write_text(
+        "#!/bin/sh\necho 'fatal: detected dubious ownership' >&2\nexit 128\n"
+    )
+    git.chmod(0o755)
+    done = make(project, "publish", "IMAGE=registry.example.com/name")
+
+    assert done.returncode == 2
+    assert "fatal: detected dubious ownership" in done.stdout
+    assert not (project / "calls.txt").exists()
+
+
+@pytest.mark.parametrize("path", ["README.md", "apps/new.py"])
+def test_publish_refuses_changes_that_no_commit_has(project, path):
+    with (project / path).open("a") as file:
+        file.write("changed")
+    done = make(project, "publish", "IMAGE=registry.example.com/name")
+
+    assert done.returncode == 2
+    assert done.stdout.startswith("Commit or stash your changes:")
     assert not (project / "calls.txt").exists()
 
 

@@ -1,6 +1,7 @@
 """What the generated Makefile does on a machine that lacks something."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 # All that `make ci` needs of a machine, but for Python and uv.
 TOOLS = ["awk", "bash", "cat", "dirname", "env", "ln", "make", "mkdir", "realpath"]
-TOOLS += ["rm", "sh", "touch"]
+TOOLS += ["rm", "sh", "sort", "touch"]
 NOBODY = 65534
 
 
@@ -48,6 +49,26 @@ def test_make_ci_needs_only_python_and_a_network(render, tools):
     done = project.make_ok("ci", PATH=str(tools))
     assert "1 passed" in done.stdout
     assert (project / ".tools/bin/uv").exists()
+
+
+def test_uv_that_is_too_old_is_not_used(render, tools):
+    project = render()
+    (tools / "python3").symlink_to(Path(sys.executable).resolve())
+    (tools / "uv").write_text("#!/bin/sh\necho uv 0.4.30\n")
+    (tools / "uv").chmod(0o755)
+    project.make_ok("setup", PATH=str(tools))
+    assert (project / ".tools/bin/uv").exists()
+
+
+def test_setup_reports_the_reason_of_a_failed_install(render):
+    project = render()
+    pins = project / "requirements-dev.txt"
+    pins.write_text(re.sub("sha256:.{8}", "sha256:00000000", pins.read_text()))
+    done = project.make("setup")
+    assert "hash" in done.stdout.lower()
+    assert sentence(done).startswith(
+        "The packages are not installed, for the reason above."
+    )
 
 
 def test_setup_reports_missing_uv_and_python(render, tools):
@@ -89,7 +110,9 @@ def test_setup_names_the_missing_python(render, without_python, reason):
 def test_setup_without_network_fails_and_can_be_repeated(render, tmp_path):
     project = render()
     done = project.make("setup", UV_OFFLINE="1", UV_CACHE_DIR=str(tmp_path / "cache"))
-    assert sentence(done).startswith("Connect to the network")
+    assert sentence(done).startswith(
+        "The packages are not installed, for the reason above."
+    )
     assert not (project / ".venv/installed").exists()
     other = tmp_path / "other"
     subprocess.run(["uv", "venv", "--quiet", other], check=True)
