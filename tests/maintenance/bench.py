@@ -194,12 +194,13 @@ def tools(project, variables):
         "DJANGO_SECRET_KEY": "a-key-for-the-benchmark-of-fifty-characters-or-more-1234",
     }
     manage = ".venv/bin/python manage.py"
+    production_manage = ".venv/production/bin/python manage.py"
     cov = "--cov --cov-report=term --cov-report=xml:reports/coverage.xml"
     for command, settings in (
         (".venv/bin/ruff check .", {}),
         (".venv/bin/black --check .", {}),
         (".venv/bin/mypy .", ci),
-        (f"{manage} check --deploy --fail-level WARNING", production),
+        (f"{production_manage} check --deploy --fail-level WARNING", production),
         (f"{manage} makemigrations --check --dry-run", ci),
         (".venv/bin/python scripts/fresh_migrate.py", ci),
         (f".venv/bin/pytest {cov} --junit-xml=reports/junit.xml", ci),

@@ -68,6 +68,7 @@ def test_make_ci_runs_these_gates(rendered):
         ("tests/production.toml", "# changed\n"),
         ("tests/test_admin.py", "# changed\n"),
         (".env.example", "# changed\n"),
+        ("templates/home.html", "<p>changed</p>\n"),
         ("pyproject.toml", "# changed\n"),
         ("requirements-dev.txt", "# changed\n"),
         ("Makefile", "lint: new\nnew:\n\ttrue\n"),

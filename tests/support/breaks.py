@@ -59,6 +59,10 @@ BREAKS = {
         ),
         ("check", "security.W012"),
     ),
+    "a development package in production code": (
+        add_file("apps/users/report.py", "import requests\n\nget = requests.get\n"),
+        ("check", "apps/users/report.py:1 imports requests, which is not installed"),
+    ),
     "a model change without migration": (
         add_line(
             "apps/users/models.py",

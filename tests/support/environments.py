@@ -18,8 +18,8 @@ from tests.support.machine import UV, python_version
 from tests.support.options import TEMPLATE
 
 ENVIRONMENTS = TEMPLATE / ".cache/environments"
-INPUTS = ("requirements-dev.txt", ".python-version")
-LINKED = ("bin", "lib", "pyvenv.cfg")
+INPUTS = ("requirements.txt", "requirements-dev.txt", ".python-version")
+LINKED = ("bin", "lib", "production", "pyvenv.cfg")
 
 
 def link_environment(project):

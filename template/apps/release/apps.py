@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+from django.core import checks
+
+from apps.release.imports import check_imports
+
+
+class ReleaseConfig(AppConfig):
+    name = "apps.release"
+
+    def ready(self):
+        checks.register(check_imports, deploy=True)

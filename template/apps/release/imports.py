@@ -1,0 +1,95 @@
+"""Find imports that fail in production, where only requirements.txt is installed."""
+
+import ast
+import re
+from importlib.util import find_spec
+
+from django.conf import settings
+from django.core.checks import Error
+from django.utils.module_loading import import_string
+
+# What production never runs
+ELSEWHERE = re.compile(
+    r"(deploy|scripts|config/settings)/|(.*/)?(tests|node_modules)/"
+    r"|(.*/)?(conftest|tests|test_\w*|\w*_test)\.py$"
+)
+NEVER_TRUE = re.compile(
+    r"((settings\.)?DEBUG( and .*)?|(typing\.)?TYPE_CHECKING)$", re.DOTALL
+)
+OPTIONAL = re.compile("ImportError|ModuleNotFoundError")
+HINT = "Add its package to the dependencies in pyproject.toml, then run make lock."
+
+
+def check_imports(app_configs, **options):
+    """Return an error for each module that the project imports and that is not installed.
+
+    `make check` runs this with the packages of requirements.txt. Django imports commands,
+    tasks and middleware only when it needs them, so its own checks pass without theirs.
+    """
+    errors = [
+        Error(
+            f"{place} imports {name}, which is not installed.", HINT, id="release.E001"
+        )
+        for place, name in find_imports(settings.BASE_DIR)
+        if not is_installed(name)
+    ]
+    for path in sorted(find_backends()):
+        try:
+            import_string(path)
+        except ImportError as error:
+            errors.append(
+                Error(f"The settings name {path}: {error}.", HINT, id="release.E002")
+            )
+    return errors
+
+
+def find_imports(folder):
+    """Yield the place and the name of each module that production imports."""
+    # Hidden folders have the packages.
+    for path in sorted([*folder.glob("*.py"), *folder.glob("[!.]*/**/*.py")]):
+        name = path.relative_to(folder).as_posix()
+        if not ELSEWHERE.match(name):
+            for line, module in imports(ast.parse(path.read_bytes())):
+                yield f"{name}:{line}", module
+
+
+def imports(node):
+    """Yield the line and the name of each module that code cannot do without."""
+    if isinstance(node, ast.Import):
+        yield from ((node.lineno, alias.name) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and not node.level:
+        yield node.lineno, node.module
+    else:
+        for child in children(node):
+            yield from imports(child)
+
+
+def children(node):
+    """Return the nodes in a node, without what never runs in production, or may fail."""
+    if isinstance(node, ast.If) and NEVER_TRUE.match(ast.unparse(node.test)):
+        return node.orelse
+    if isinstance(node, ast.Try) and any(
+        OPTIONAL.search(ast.unparse(it.type)) for it in node.handlers if it.type
+    ):
+        return node.handlers
+    return ast.iter_child_nodes(node)
+
+
+def is_installed(name):
+    """Return whether a module can be imported; import only the packages it is in."""
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # It has no parent, either.
+        return False
+
+
+def find_backends():
+    """Return the paths in the settings that Django imports only when it needs them."""
+    values = [getattr(settings, name) for name in dir(settings) if name.isupper()]
+    entries = [
+        it for value in values if isinstance(value, dict) for it in value.values()
+    ]
+    backends = [
+        it["BACKEND"] for it in entries if isinstance(it, dict) and "BACKEND" in it
+    ]
+    return {*settings.MIDDLEWARE, *settings.AUTHENTICATION_BACKENDS, *backends}

@@ -1,0 +1,57 @@
+import pytest
+
+from apps.release.imports import check_imports
+
+NEEDED = """\
+import missing.part
+def function():
+    from missing import name
+    if name:
+        import django, missing
+from . import missing
+"""
+NOT_NEEDED = """\
+if TYPE_CHECKING:
+    import missing
+if settings.DEBUG:
+    import missing
+else:
+    import django
+try:
+    import missing
+except ImportError:
+    import django
+"""
+
+
+@pytest.fixture
+def folder(settings, tmp_path):
+    settings.BASE_DIR = tmp_path
+    (tmp_path / "blog").mkdir()
+    return tmp_path / "blog"
+
+
+def test_missing_packages_are_errors(folder):
+    (folder / "jobs.py").write_text(NEEDED)
+
+    assert [error.msg for error in check_imports(None)] == [
+        "blog/jobs.py:1 imports missing.part, which is not installed.",
+        "blog/jobs.py:3 imports missing, which is not installed.",
+        "blog/jobs.py:5 imports missing, which is not installed.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("views.py", NOT_NEEDED), ("tests.py", NEEDED)]
+)
+def test_packages_that_production_does_not_need_may_be_missing(folder, name, text):
+    (folder / name).write_text(text)
+
+    assert check_imports(None) == []
+
+
+def test_missing_backend_of_the_settings_is_an_error(folder, settings):
+    settings.CACHES = {"default": {"BACKEND": "missing.Cache"}}
+
+    (error,) = check_imports(None)
+    assert error.msg == "The settings name missing.Cache: No module named 'missing'."
