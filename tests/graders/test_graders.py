@@ -11,11 +11,13 @@ from tests.graders.circleci import (
     circleci_schema,
     circleci_shellcheck,
 )
-from tests.graders.contents import refuse_graded
+from tests.graders.contents import grade_text, refuse_graded
 from tests.graders.github import actionlint, github_schema, workflow_parser, zizmor
 from tests.graders.gitlab import gitlab_ci_local, gitlab_schema, gitlab_shellcheck
 from tests.support import node
 from tests.support.contents import contents
+from tests.support.options import FULL
+from tests.support.own_job import add_job
 
 GITHUB = """\
 name: Clean
@@ -136,6 +138,16 @@ def test_no_grader_finds_a_defect_in_any_pipeline(
     found = {it: names for it, names in owners.items() if fnmatch(it.path, pattern)}
     assert found
     refuse_graded(grader, found, tmp_path)
+
+
+@of_every_provider
+def test_every_grader_passes_a_pipeline_with_a_new_job(
+    rendered, tmp_path, provider, grader
+):
+    answers = {"ci_provider": provider, "use_docker": True, "deploy_target": "fly"}
+    project = rendered(**FULL, **answers).copy_to(tmp_path / "project")
+    file = add_job(provider, project)
+    assert not grade_text(grader, file.read_text(), file)
 
 
 @kept
