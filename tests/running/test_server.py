@@ -68,12 +68,10 @@ from config import gunicorn
 
 import_module(gunicorn.wsgi_app)
 from apps.health.runner import run_checks
-from django.db import connection
 
 before = set(sys.modules)
 results = run_checks()
 print(sorted(sys.modules.keys() - before), set(results.values()))
-connection.close_pool()
 """
 
 

@@ -4,9 +4,8 @@ from django.db.migrations.loader import MigrationLoader
 
 from apps.health.checks import NotReady
 
-# Imports the migrations, and the pool of connections if the settings have one.
+# Imports the migrations.
 MigrationLoader(None, load=False).load_disk()
-getattr(connection, "pool", None)
 
 
 def check_database():
