@@ -45,6 +45,13 @@ def test_task_deletes_only_expired_sessions(sessions):
     assert Session.objects.count() == 1
 
 
+def test_scheduled_tasks_exist(settings):
+    app.loader.import_default_modules()
+
+    names = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    assert names <= app.tasks.keys()
+
+
 def test_task_is_idempotent(sessions):
     delete_expired_sessions()
 

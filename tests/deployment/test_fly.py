@@ -119,7 +119,7 @@ def test_image_runs_each_process_and_the_migrations(rendered, answers, environme
     image = re.findall(r"^CMD (.*)$", project.read("Dockerfile"), re.MULTILINE)[-1]
 
     assert shlex.split(found["processes"]["web"]) == ast.literal_eval(image)
-    processes = {"web", "worker"} if answers.get("use_celery") else {"web"}
+    processes = {"web", "worker", "beat"} if answers.get("use_celery") else {"web"}
     assert found["processes"].keys() == processes
     assert found["deploy"]["release_command"] == "python manage.py migrate --noinput"
     # Fly.io puts the entry point of an image before each of these.

@@ -102,7 +102,8 @@ def test_kamal_accepts_the_settings(rendered, kamal, answers, environment):
     found = yaml.load(done.stdout.replace(" :", " "), yaml.BaseLoader)
     assert found[":absolute_image"] == f"{image}:0123abcd"
     assert found[":hosts"] == [host(project, environment)]
-    assert found[":roles"] == ["web"] + ["worker"] * bool(answers.get("use_celery"))
+    others = ["worker", "beat"] * bool(answers.get("use_celery"))
+    assert found[":roles"] == sorted(["web", *others])
 
 
 def host(project, environment):
@@ -207,11 +208,12 @@ class Server(Kamal):
                 "labels": labels | {"role": role},
                 "state": "running",
             }
-            for number, role in ((2, "worker"), (1, "web"))
+            for number, role in ((3, "beat"), (2, "worker"), (1, "web"))
         ]
-        self.save({"number": 2, "images": images, "containers": containers})
+        self.save({"number": 3, "images": images, "containers": containers})
         self.serve("my-project-staging", commit)
         self.serve("my-project-staging-worker", commit)
+        self.serve("my-project-staging-beat", commit)
 
     def holds_no_secret(self, output):
         """Check that no secret was printed, or left in the project."""
@@ -278,10 +280,11 @@ def test_kamal_deploys_and_rolls_back(server):
     assert code == 0, output
     assert server.running("staging") == second
     words = [line.split()[1] for line in server.calls()[before:]]
-    # The migration has a container of its own; web and worker start before the old ones end.
+    # The migration has a container of its own; the others start before the old ones end.
     assert [word for word in words if word in CHANGES] == [
         *("pull", "tag", "run"),
         *("run", "exec", "stop"),
+        *("run", "stop"),
         *("run", "stop", "tag"),
     ]
 
@@ -298,6 +301,7 @@ def test_kamal_deploys_and_rolls_back(server):
         ("migrate", "still runs and is ready: no rollback needed"),
         ("web", "still runs and is ready: no rollback needed"),
         ("worker", "runs again and is ready"),
+        ("beat", "runs again and is ready"),
     ],
 )
 def test_failed_step_keeps_the_previous_release(server, step, words):
@@ -312,7 +316,7 @@ def test_failed_step_keeps_the_previous_release(server, step, words):
     assert server.running("staging") == old
     runs = [it for it in server.state()["containers"] if it["state"] == "running"]
     assert {it["image"].rpartition(":")[2] for it in runs} == {old}
-    assert len(runs) == 2
+    assert len(runs) == 3
 
 
 @pytest.mark.parametrize("known", ["", "localhost"])

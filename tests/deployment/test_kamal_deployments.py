@@ -89,7 +89,7 @@ def test_cancelled_deployment_leaves_no_lock_and_no_container(running, held):
     server = platform.state()["my-project-staging"]
     runs = [it["image"] for it in server["containers"] if it["state"] == "running"]
     assert not server["locked"]
-    assert runs == 2 * [server["latest"]]
+    assert runs == 3 * [server["latest"]]
 
 
 def test_cancelled_migration_restarts_nothing(running):

@@ -106,6 +106,7 @@ def test_release_has_one_digest_and_its_own_job(project, build):
     assert found.keys() == {
         ("Deployment", "web"),
         ("Deployment", "worker"),
+        ("Deployment", "beat"),
         ("Job", "migrate-bbbbbbbbbbbb"),
     }
     for pod in found.values():
@@ -150,6 +151,16 @@ def test_rollout_keeps_every_pod_until_another_is_ready(project, build):
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
     assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
     assert container["lifecycle"]["preStop"] == {"sleep": {"seconds": 5}}
+
+
+def test_one_beat_runs_at_a_time(project, build):
+    found = objects(build(project / "deploy/kubernetes/staging"))
+    beat = found["Deployment", "beat"]["spec"]
+
+    assert (beat["replicas"], beat["strategy"]) == (1, {"type": "Recreate"})
+    (container,) = beat["template"]["spec"]["containers"]
+    assert container["args"][-2:] == ["--schedule", "/tmp/beat"]
+    assert container["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
 
 
 def test_pod_stops_later_than_its_server(project, build):

@@ -70,6 +70,7 @@ def test_failed_rollback_of_one_process_continues_with_others(running):
     assert [line.split()[5] for line in undone] == [
         "deployment/web",
         "deployment/worker",
+        "deployment/beat",
     ]
 
 
@@ -145,5 +146,5 @@ def test_migration_ends_before_the_switch(running):
     platform.run("deploy", "staging", platform.commits[1])
 
     words = [line.split()[3] for line in platform.calls()]
-    assert words == ["delete", "apply", "logs", "apply", "rollout", "rollout"]
-    assert "notin (web,worker)" in platform.calls()[1]
+    assert words == ["delete", "apply", "logs", "apply", *3 * ["rollout"]]
+    assert "notin (web,worker,beat)" in platform.calls()[1]

@@ -14,14 +14,21 @@ from tests.support.options import FULL, combinations
 # `type: redis` are deprecated there, and `autoDeployTrigger` does nothing for an image.
 WEB_OR_WORKER = {"envVars", "name", "plan", "runtime", "type"}
 WORKER = WEB_OR_WORKER | {"maxShutdownDelaySeconds"}
+BEAT = WEB_OR_WORKER | {"numInstances"}
 WEB = WEB_OR_WORKER | {"domains", "healthCheckPath", "preDeployCommand"}
 BUILT = {"autoDeployTrigger", "branch", "buildCommand", "startCommand"}
 KEYVALUE = {"ipAllowList", "maxmemoryPolicy", "name", "plan", "type"}
 KEYS = {
-    False: {"web": WEB | BUILT, "worker": WORKER | BUILT, "keyvalue": KEYVALUE},
+    False: {
+        "web": WEB | BUILT,
+        "worker": WORKER | BUILT,
+        "beat": BEAT | BUILT,
+        "keyvalue": KEYVALUE,
+    },
     True: {
         "web": WEB | {"image"},
         "worker": WORKER | {"dockerCommand", "image"},
+        "beat": BEAT | {"dockerCommand", "image"},
         "keyvalue": KEYVALUE,
     },
 }
@@ -41,14 +48,17 @@ def environments(project):
 
 @in_every_combination
 def test_each_service_has_the_keys_of_its_type(rendered, answers):
-    roles = ["web", *["worker"] * bool(answers.get("use_celery"))]
+    roles = ["web", *["worker", "beat"] * bool(answers.get("use_celery"))]
     roles += ["keyvalue"] * answers["use_redis"]
     for environment in environments(rendered(**answers)).values():
         services = environment["services"]
         assert environment.keys() == {"services", "databases"}
-        assert [service["type"] for service in services] == roles
-        for service in services:
-            assert service.keys() == KEYS[answers["use_docker"]][service["type"]]
+        # Beat is a worker for Render.
+        types = ["worker" if role == "beat" else role for role in roles]
+        assert [service["type"] for service in services] == types
+        for role, service in zip(roles, services, strict=True):
+            assert service.keys() == KEYS[answers["use_docker"]][role]
+            assert service.get("numInstances", "1") == "1"
             assert service.get("autoDeployTrigger", "off") == "off"
             assert service["plan"] != "free"
 
@@ -103,21 +113,22 @@ def test_blueprint_has_the_services_that_deployments_use(rendered, answers):
 def test_all_services_run_one_image(rendered):
     project = rendered(**FULL, use_docker=True, deploy_target="render")
     for environment in environments(project).values():
-        web, worker, _ = environment["services"]
-        for service in (web, worker):
+        *services, _ = environment["services"]
+        for service in services:
             assert service["runtime"] == "image"
             assert re.fullmatch(r"[^@]+@sha256:[0-9a-f]{64}", service["image"]["url"])
             credential = service["image"]["creds"]["fromRegistryCreds"]["name"]
             assert f"`{credential}`" in project.read("docs/deployment.md")
-        assert web["image"] == worker["image"]
+            assert service["image"] == services[0]["image"]
     assert project.read("render.yaml").count("@sha256:") == 1
 
 
-def test_worker_has_one_command_for_images_and_commits(rendered):
+@pytest.mark.parametrize("number", [1, 2])
+def test_worker_has_one_command_for_images_and_commits(rendered, number):
     commands = [
         environments(rendered(**FULL, use_docker=use_docker, deploy_target="render"))[
             "staging"
-        ]["services"][1][key]
+        ]["services"][number][key]
         for use_docker, key in ((True, "dockerCommand"), (False, "startCommand"))
     ]
 

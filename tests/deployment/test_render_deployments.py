@@ -13,6 +13,7 @@ def test_each_service_builds_the_same_commit(running):
     assert platform.calls() == [
         f"render deploys create srv-my-project-staging {options}",
         f"render deploys create srv-my-project-staging-worker {options}",
+        f"render deploys create srv-my-project-staging-beat {options}",
     ]
 
 
@@ -30,10 +31,13 @@ def test_each_service_runs_the_same_image(running):
     assert [line[3:6] for line in calls] == [
         ["srv-my-project-staging", "--image", new],
         ["srv-my-project-staging-worker", "--image", new],
+        ["srv-my-project-staging-beat", "--image", new],
         ["srv-my-project-production", "--image", new],
         ["srv-my-project-production-worker", "--image", new],
+        ["srv-my-project-production-beat", "--image", new],
         ["srv-my-project-production", "--image", old],
         ["srv-my-project-production-worker", "--image", old],
+        ["srv-my-project-production-beat", "--image", old],
     ]
 
 

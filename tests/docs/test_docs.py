@@ -14,9 +14,10 @@ PAGES = [TEMPLATE / "README.md", *sorted(TEMPLATE.glob("docs/**/*.md"))]
 ELSEWHERE = {
     "make ci",  # test_generated.py
     "make newest",  # test_nightly.py
-    "make dev",  # test_dev.py, as the next two
+    "make dev",  # test_dev.py, as the next three
     "make manage ARGS=createsuperuser",
     "make worker",
+    "make beat",
     "make services",
     "make startapp NAME=blog",  # test_startapp.py
     "make help",
@@ -34,8 +35,9 @@ ELSEWHERE = {
     "docker compose --profile production up --build proxy",
     "make audit",  # test_runs.py
     "uvx copier update",  # test_copier.py
-    "gunicorn --config config/gunicorn.py",  # test_server.py, as the next two
+    "gunicorn --config config/gunicorn.py",  # test_server.py, as the next three
     "celery --quiet --app config worker --loglevel info",
+    "celery --quiet --app config beat --loglevel info --schedule /tmp/beat",
     "python manage.py collectstatic --noinput",
 }
 GENERATED = "".join(

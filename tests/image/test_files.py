@@ -53,7 +53,7 @@ def services(answers):
     """Return the services that Compose starts in a project with these answers."""
     found = {"web", "migrate", "postgres", "production", "proxy"}
     found |= {"redis"} if answers["use_redis"] else set()
-    return found | ({"worker"} if answers.get("use_celery") else set())
+    return found | ({"worker", "beat"} if answers.get("use_celery") else set())
 
 
 def test_compose_starts_the_chosen_services(every_project):
@@ -77,7 +77,7 @@ def test_services_start_after_healthy_dependencies(compose):
 
     servers = {name for name, it in services.items() if "healthcheck" in it}
     assert services["migrate"]["depends_on"].keys() == servers == {"postgres", "redis"}
-    for name in ("web", "worker", "production"):
+    for name in ("web", "worker", "beat", "production"):
         needs = services[name]["depends_on"]
         assert needs == {"migrate": {"condition": "service_completed_successfully"}}
 

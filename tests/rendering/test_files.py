@@ -75,7 +75,7 @@ TRACES = {
     **{name.partition("-")[0]: platform.trace for name, platform in PLATFORMS.items()},
     "deployment": "deployment|smoke|rollback|roll back|/deploy",
     "use_redis": r"redis|valkey|cache\b.*backend",
-    "use_celery": r"celery|broker|kombu|tasks?\.py|(?<!uvicorn)(?<!uvicorn[-_])worker\b",
+    "use_celery": r"celery|\bbeat\b|broker|kombu|tasks?\.py|(?<!uvicorn)(?<!uvicorn[-_])worker\b",
     "use_docker": r"dockerfile|\bcompose\b|docker build|make (image|publish)|buildx",
     "use_channels": r"channels|channel_layer|websocket|asgi\b|consumer|uvicorn",
 }

@@ -168,6 +168,25 @@ def test_worker_runs_tasks(render):
     assert "deleted 0" in done.stdout
 
 
+def test_beat_keeps_its_file_in_an_ignored_folder(render):
+    project = render(**REDIS_STATES["redis-celery"]).installed()
+    project.commit()
+    beat = subprocess.Popen(
+        ["make", "beat"],
+        cwd=project.path,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: list(project.path.glob(".services/beat*")))
+    finally:
+        os.killpg(beat.pid, signal.SIGTERM)
+        beat.wait(20)
+
+    assert project.run_ok("git", "status", "--porcelain").stdout == ""
+
+
 def test_help_lists_every_target_within_80_columns(render):
     project = render(**FULL, use_docker=True, deploy_target="kubernetes")
     targets = re.findall(r"^\.PHONY: (\w\S*)", project.read("Makefile"), re.MULTILINE)

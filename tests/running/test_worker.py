@@ -37,6 +37,16 @@ WORKER = [
 ]
 
 
+# A second, instead of a time of the day
+OFTEN = """
+CELERY_BEAT_SCHEDULE["delete-expired-sessions"]["schedule"] = 1
+"""
+BEAT = [
+    ".venv/bin/celery",
+    *["--quiet", "--app", "config", "beat", "--loglevel", "info", "--schedule"],
+]
+
+
 @pytest.fixture
 def project(render):
     """Return a project with a task of 5 s and times that suit a test."""
@@ -49,7 +59,7 @@ def project(render):
         project.edit("config/settings/base.py", old, new)
     for name, text in (
         ("apps/users/tasks.py", SLOW),
-        ("config/settings/production.py", EAGER),
+        ("config/settings/production.py", EAGER + OFTEN),
     ):
         with (project / name).open("a") as file:
             file.write(text)
@@ -89,6 +99,23 @@ def test_worker_returns_an_unfinished_task_when_it_stops(project, environment):
     with running(project, WORKER, ready=" ready.", **environment) as worker:
         wait_until(lambda: " succeeded in " in worker.output(), reason=worker.output)
     assert ran(project).split() == ["begin", "begin", "end"]
+
+
+def test_beat_sends_the_scheduled_tasks(project, environment, tmp_path):
+    project.run_ok(".venv/bin/python", "manage.py", "migrate", **environment)
+    command = [*BEAT, str(tmp_path / "beat")]
+    with (
+        running(project, WORKER, ready=" ready.", **environment) as worker,
+        running(project, command, ready="beat: Starting", **environment) as beat,
+    ):
+        wait_until(lambda: " succeeded in " in worker.output(), reason=beat.output)
+        beat.process.send_signal(signal.SIGTERM)
+        beat.process.wait(20)
+
+    assert {"celery.beat"} <= {line["name"] for line in beat.lines()}
+    assert beat.process.returncode == 0
+    assert list(tmp_path.glob("beat*"))
+    assert not list(project.path.glob("celerybeat*"))
 
 
 def send_and_wait(project, environment):

@@ -100,9 +100,10 @@ class Platform:
         return process.returncode, output
 
     def running(self, environment):
-        """Return the commit that the web process and the worker run."""
+        """Return the commit that each process runs: web, worker and beat."""
         web = self.serves(self.names[environment])
-        assert self.serves(f"{self.names[environment]}-worker") == web
+        for process in ("worker", "beat"):
+            assert self.serves(f"{self.names[environment]}-{process}") == web
         return web
 
     def wait_until_held(self):
@@ -114,7 +115,7 @@ class Platform:
 
 
 class ByImage(Platform):
-    """A platform that runs the image of a commit, in the web process and in the worker.
+    """A platform that runs the image of a commit, in each process.
 
     The digest of an image begins with its commit.
     """

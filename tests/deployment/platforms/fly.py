@@ -14,7 +14,7 @@ class Fly(ByImage):
         ("staging", "migrate", "the release command, which migrates, failed"),
         ("production", "migrate", "the release command, which migrates, failed"),
     ]
-    fails_during_switch = ["web", "worker"]
+    fails_during_switch = ["web", "worker", "beat"]
     fails_during_rollback = ["back-image", "back-worker"]
     fails_at_first = ["migrate"]
 
@@ -75,8 +75,12 @@ class Fly(ByImage):
             state[name] = {
                 "registry": [self.digest(commit)],
                 "releases": [release],
-                "machines": [["m1", "web", image], ["m2", "worker", image]],
+                "machines": [
+                    ["m1", "web", image],
+                    ["m2", "worker", image],
+                    ["m3", "beat", image],
+                ],
             }
-            self.serve(name, commit)
-            self.serve(f"{name}-worker", commit)
+            for process in ("", "-worker", "-beat"):
+                self.serve(f"{name}{process}", commit)
         self.save(state)

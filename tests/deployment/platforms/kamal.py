@@ -12,7 +12,7 @@ class Kamal(ByImage):
         ("staging", "migrate", "the migration failed: `kamal app exec .* failed"),
         ("production", "web", "the new container did not become ready"),
     ]
-    fails_during_switch = ["worker"]
+    fails_during_switch = ["worker", "beat"]
     fails_during_rollback = ["back"]
     fails_at_first = ["migrate", "web"]
 
@@ -70,8 +70,9 @@ class Kamal(ByImage):
             state[name] |= {"latest": image, "images": {image: pulled}}
             state[name]["containers"] = [
                 {"id": number, "role": role, "image": image, "state": "running"}
-                for number, role in (("2", "worker"), ("1", "web"))
+                for number, role in (("3", "beat"), ("2", "worker"), ("1", "web"))
             ]
             self.serve(name, commit)
             self.serve(f"{name}-worker", commit)
+            self.serve(f"{name}-beat", commit)
         self.save(state)

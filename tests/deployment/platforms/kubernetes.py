@@ -2,7 +2,7 @@
 
 from tests.deployment.platforms.base import ByImage
 
-WORKER = "deploy/kubernetes/base/worker.yaml"
+CELERY = {"deploy/kubernetes/base/beat.yaml", "deploy/kubernetes/base/worker.yaml"}
 
 
 class Kubernetes(ByImage):
@@ -14,7 +14,7 @@ class Kubernetes(ByImage):
         ("staging", "migrate", "the migration failed: the Job migrate-.* failed"),
         ("production", "migrate", "the migration failed: the Job migrate-.* failed"),
     ]
-    fails_during_switch = ["apply", "web-rollout", "worker-rollout"]
+    fails_during_switch = ["apply", "web-rollout", "worker-rollout", "beat-rollout"]
     fails_during_rollback = ["undo"]
 
     own_files = {
@@ -22,6 +22,7 @@ class Kubernetes(ByImage):
         "deploy/install_cli.py",
         "deploy/kubernetes.py",
         "deploy/kubernetes/access.yaml",
+        "deploy/kubernetes/base/beat.yaml",
         "deploy/kubernetes/base/ingress.yaml",
         "deploy/kubernetes/base/kustomization.yaml",
         "deploy/kubernetes/base/migrate.yaml",
@@ -56,8 +57,7 @@ class Kubernetes(ByImage):
 
     @classmethod
     def files(cls, answers):
-        worker = set() if answers.get("use_celery") else {WORKER}
-        return cls.own_files - worker
+        return cls.own_files - (set() if answers.get("use_celery") else CELERY)
 
     def create(self):
         """Create each namespace, with its secret and with Deployments that have no pod."""
@@ -78,7 +78,7 @@ class Kubernetes(ByImage):
         return {"KUBECONFIG_CONTENT": f"very-secret: {self.names[environment]}"}
 
     def deployments(self, *revisions):
-        return {name: list(revisions) for name in ("web", "worker")}
+        return {name: list(revisions) for name in ("web", "worker", "beat")}
 
     def run_first(self):
         """Run the first commit in both environments."""
@@ -87,6 +87,7 @@ class Kubernetes(ByImage):
             state[name]["deployments"] = self.deployments([1, self.image(commit), 1])
             self.serve(name, commit)
             self.serve(f"{name}-worker", commit)
+            self.serve(f"{name}-beat", commit)
         self.save(state)
 
     def run_next(self, environment, commit):
@@ -97,3 +98,4 @@ class Kubernetes(ByImage):
         self.save(state)
         self.serve(name, commit)
         self.serve(f"{name}-worker", commit)
+        self.serve(f"{name}-beat", commit)

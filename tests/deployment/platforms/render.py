@@ -15,7 +15,12 @@ class Render(Platform):
         ("staging", "web:refused", "render deploys create .* failed"),
         ("production", "web:update_failed", "Render's health check"),
     ]
-    fails_during_switch = ["worker:build_failed", "worker:lost", "web:lost"]
+    fails_during_switch = [
+        "worker:build_failed",
+        "worker:lost",
+        "web:lost",
+        "beat:lost",
+    ]
     fails_during_rollback = ["web-back:build_failed", "worker-back:build_failed"]
     fails_at_first = ["web:pre_deploy_failed", "web:refused"]
 
@@ -45,7 +50,9 @@ class Render(Platform):
     def create(self):
         """Create each service without a deploy."""
         self.services = [
-            f"{app}{role}" for app in self.names.values() for role in ("", "-worker")
+            f"{app}{role}"
+            for app in self.names.values()
+            for role in ("", "-worker", "-beat")
         ]
         self.make_services()
 
