@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection, connections
+from django.db import ProgrammingError, connection, connections, transaction
 
 from apps.release.management.commands import migrate
 
@@ -34,6 +34,20 @@ def test_second_migrate_waits_for_the_first(monkeypatch):
         second.result(TIMEOUT)
 
     assert "Waiting for another migrate" in message
+
+
+@pytest.mark.django_db(transaction=True)
+def test_error_in_a_transaction_is_the_one_that_is_raised(monkeypatch):
+    def fail(*args, **options):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT missing")
+
+    monkeypatch.setattr(migrate.Command.__base__, "handle", fail)
+    with pytest.raises(ProgrammingError, match="missing"), transaction.atomic():
+        call_command("migrate", verbosity=0)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock(%s)", [migrate.LOCK])
 
 
 def test_migrate_works_on_another_kind_of_database(

@@ -18,7 +18,7 @@ from tests.support.machine import link_programs
 NAMES = {"fly": "flyctl", "kubernetes": "kubectl", "render": "render"}
 PROGRAM = b"#!/bin/sh\necho fetched $1\n"
 # Without a platform's command line
-PROGRAMS = ["bash", "chmod", "git", "make", "mkdir", "python3", "sh"]
+PROGRAMS = ["bash", "chmod", "git", "make", "mkdir", "python3", "sh", "sort"]
 OTHER_MACHINE = 'import platform\nplatform.machine = lambda: "arm64"\n'
 # It writes the same file as npm.
 NPM = """\

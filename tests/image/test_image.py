@@ -23,7 +23,7 @@ RELEASE = production()["RELEASE"]
 # A shared engine may have no other network.
 RUN = ["run", "--rm", "--network", "host"]
 IN_THE_IMAGE = {"apps", "config", "manage.py", "pyproject.toml", "requirements.txt"}
-IN_THE_IMAGE |= {"__pycache__", "staticfiles"}
+IN_THE_IMAGE |= {"__pycache__", "static", "staticfiles", "templates"}
 
 
 def docker(*command, **options):

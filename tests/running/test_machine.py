@@ -147,10 +147,13 @@ def test_killed_setup_starts_again(render):
     project.make_ok("lint")
 
 
-def test_environment_without_its_python_is_made_again(render, without_python):
+@pytest.mark.parametrize("gone", [".venv/bin", ".venv/production/bin"])
+def test_environment_without_its_python_is_made_again(render, without_python, gone):
     project = render(python_version="3.12")
-    (project / ".venv/bin").mkdir(parents=True)
-    (project / ".venv/bin/python").symlink_to("/nonexistent/python")
+    for folder in (".venv/bin", ".venv/production/bin"):
+        (project / folder).mkdir(parents=True)
+        python = "/nonexistent/python" if folder == gone else sys.executable
+        (project / folder / "python").symlink_to(python)
     (project / ".venv/installed").touch()
     # Here it cannot be made, which shows that it is tried.
     done = project.make("lint", UV_OFFLINE="1", **without_python)

@@ -19,6 +19,7 @@ from tests.support.processes import (
     production,
     running,
 )
+from tests.support.project import closed_port
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -222,7 +223,7 @@ def test_server_finishes_a_request_before_it_stops(project, environment):
 def test_server_does_not_start_without_a_required_variable(project, environment, name):
     rest = {key: value for key, value in environment.items() if key != name}
 
-    done = project.run(*GUNICORN, timeout=30, **rest)
+    done = project.run(*GUNICORN, timeout=30, PORT=str(closed_port()), **rest)
 
     assert done.returncode != 0
     assert name in done.stdout

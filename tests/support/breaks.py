@@ -79,7 +79,9 @@ BREAKS = {
         ("migrate", 'relation "nowhere" does not exist'),
     ),
     "a failing test": (
-        add_file("tests/test_wrong.py", "def test_wrong():\n    assert 1 == 2\n"),
+        add_file(
+            "tests/test_wrong.py", "def test_wrong():\n    assert sum([1]) == 2\n"
+        ),
         ("test", "1 failed"),
     ),
     "coverage below the threshold": (

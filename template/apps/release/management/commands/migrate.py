@@ -1,7 +1,8 @@
+import contextlib
 import time
 
 from django.core.management.commands import migrate
-from django.db import connections
+from django.db import DatabaseError, connections
 
 LOCK = 1749273910  # any number that is the same for every runner
 PAUSE = 1  # seconds between two attempts
@@ -29,7 +30,8 @@ class Command(migrate.Command):
         try:
             super().handle(*args, **options)
         finally:
-            with connection.cursor() as cursor:
+            # After an error in a transaction, only the end of the session frees the lock.
+            with contextlib.suppress(DatabaseError), connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
     def lock(self, cursor):
