@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.options import REDIS_STATES
-from tests.support.processes import SECURE, fetch, production, running
+from tests.support.processes import SECURE, WORKER, add_urls, fetch, production, running
 
 pytestmark = pytest.mark.slow
 
@@ -61,9 +61,7 @@ print([result.get(timeout=60) for result in results])
 @pytest.fixture(scope="module", params=["none", "redis-celery-channels"])
 def project(render_for_module, request):
     project = render_for_module(**REDIS_STATES[request.param])
-    (project / "config/database_urls.py").write_text(PAGE)
-    with (project / "config/settings/production.py").open("a") as settings:
-        settings.write('ROOT_URLCONF = "config.database_urls"\n')
+    add_urls(project, PAGE)
     (project / "apps/users/migrations/0002_slow.py").write_text(SLOW_MIGRATION)
     return project.installed()
 
@@ -110,9 +108,7 @@ def test_command_ends_without_waiting_for_its_connections(project, environment):
 def test_worker_shares_no_connection_with_its_children(project, environment):
     with (project / "config/celery.py").open("a") as celery:
         celery.write(CONNECT_EARLY)
-    command = [".venv/bin/celery", "--app", "config", "worker", "--loglevel", "info"]
-
-    with running(project, command=command, ready=" ready.", **environment) as worker:
+    with running(project, command=WORKER, ready=" ready.", **environment) as worker:
         module = {"DJANGO_SETTINGS_MODULE": "config.settings.production"}
         send = (".venv/bin/python", "-c", RUN_TASKS)
         done = project.run_ok(*send, **environment, **module)

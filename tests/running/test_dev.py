@@ -22,28 +22,35 @@ pytestmark = pytest.mark.slow
 
 
 @contextlib.contextmanager
-def serving(project):
-    """Run `make dev` on a free port; yield a function that sends a request to it."""
-    port = closed_port()
+def making(project, *arguments, end):
+    """Run make in the background; yield its process, and end it with a signal."""
     process = subprocess.Popen(
-        ["make", "dev", f"PORT={port}"],
+        ["make", *arguments],
         cwd=project.path,
         env=clean_environment(),
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
-
-    def answers():
-        assert process.poll() is None, "make dev ended"
-        with contextlib.suppress(OSError):
-            return fetch(port, "/healthz")
-
     try:
+        yield process
+    finally:
+        os.killpg(process.pid, end)
+        process.wait(20)
+
+
+@contextlib.contextmanager
+def serving(project):
+    """Run `make dev` on a free port; yield a function that sends a request to it."""
+    port = closed_port()
+    with making(project, "dev", f"PORT={port}", end=signal.SIGINT) as process:
+
+        def answers():
+            assert process.poll() is None, "make dev ended"
+            with contextlib.suppress(OSError):
+                return fetch(port, "/healthz")
+
         wait_until(answers, reason=lambda: "make dev does not answer")
         yield functools.partial(fetch, port)
-    finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(20)
 
 
 @pytest.fixture(scope="module", params=["none", "redis-celery-channels"])
@@ -146,24 +153,14 @@ def test_healthcheck_reports_a_server_that_hangs(render):
 
 def test_worker_runs_tasks(render):
     project = render(**REDIS_STATES["redis-celery"]).installed()
-    worker = subprocess.Popen(
-        ["make", "worker"],
-        cwd=project.path,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
     task = (
         "from apps.users.tasks import delete_expired_sessions as task;"
         "result = task.apply_async(ignore_result=False);"
         "print('deleted', result.get(timeout=30))"
     )
-    try:
+    with making(project, "worker", end=signal.SIGTERM):
         project.make("manage", "ARGS=migrate")
         done = project.make("manage", f'ARGS=shell -c "{task}"')
-    finally:
-        os.killpg(worker.pid, signal.SIGTERM)
-        worker.wait(20)
 
     assert "deleted 0" in done.stdout
 
@@ -171,18 +168,8 @@ def test_worker_runs_tasks(render):
 def test_beat_keeps_its_file_in_an_ignored_folder(render):
     project = render(**REDIS_STATES["redis-celery"]).installed()
     project.commit()
-    beat = subprocess.Popen(
-        ["make", "beat"],
-        cwd=project.path,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
+    with making(project, "beat", end=signal.SIGTERM):
         wait_until(lambda: list(project.path.glob(".services/beat*")))
-    finally:
-        os.killpg(beat.pid, signal.SIGTERM)
-        beat.wait(20)
 
     assert project.run_ok("git", "status", "--porcelain").stdout == ""
 

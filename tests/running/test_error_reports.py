@@ -11,6 +11,8 @@ import pytest
 from tests.support.options import REDIS_STATES
 from tests.support.processes import (
     SECURE,
+    SHELL,
+    WORKER,
     add_page,
     fetch,
     production,
@@ -20,7 +22,6 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
-PYTHON = ".venv/bin/python"
 BROKEN = """
 def page(request):
     password = "secret in a variable"
@@ -110,7 +111,7 @@ def test_error_of_a_page_is_reported_without_personal_data(project, environment)
 def test_error_of_a_command_is_reported(project, environment):
     with sentry() as (dsn, events):
         variables = environment | {"SENTRY_DSN": dsn, "SENTRY_ENVIRONMENT": "staging"}
-        done = project.run(PYTHON, "manage.py", "shell", "-c", "1 / 0", **variables)
+        done = project.run(*SHELL, "1 / 0", **variables)
 
     assert done.returncode != 0
     (event,) = events
@@ -121,20 +122,11 @@ def test_error_of_a_command_is_reported(project, environment):
 @pytest.mark.parametrize("project", ["redis-celery-channels"], indirect=True)
 def test_error_of_a_task_is_reported(project, environment):
     (project / "apps" / "users" / "tasks.py").write_text(TASK)
-    command = [
-        ".venv/bin/celery",
-        "--quiet",
-        "--app",
-        "config",
-        "worker",
-        "--loglevel",
-        "info",
-    ]
     send = "from apps.users.tasks import broken_task; broken_task.delay('secret-name')"
     with sentry() as (dsn, events):
         variables = environment | {"SENTRY_DSN": dsn}
-        with running(project, command=command, ready=" ready.", **variables) as worker:
-            project.run_ok(PYTHON, "manage.py", "shell", "-c", send, **environment)
+        with running(project, command=WORKER, ready=" ready.", **variables) as worker:
+            project.run_ok(*SHELL, send, **environment)
             wait_until(lambda: events, reason=worker.output)
 
     (event,) = events
@@ -146,15 +138,13 @@ def test_nothing_is_reported_without_a_dsn(project, environment):
     check = "import sentry_sdk; print(sentry_sdk.is_initialized())"
 
     for variables in ({}, {"SENTRY_DSN": ""}):
-        done = project.run_ok(
-            *(PYTHON, "manage.py", "shell", "-c", check), **environment | variables
-        )
+        done = project.run_ok(*SHELL, check, **environment | variables)
         assert done.stdout.split()[-1] == "False"
 
 
 def test_dsn_that_is_none_is_refused_by_name(project, environment):
     done = project.run(
-        PYTHON, "manage.py", "check", SENTRY_DSN="example", **environment
+        ".venv/bin/python", "manage.py", "check", SENTRY_DSN="example", **environment
     )
 
     assert done.returncode != 0

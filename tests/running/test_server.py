@@ -12,8 +12,10 @@ from tests.support.options import REDIS_STATES
 from tests.support.processes import (
     GUNICORN,
     SECURE,
+    SHELL,
     SIGN_IN,
     UPGRADE,
+    WORKER,
     add_slow_page,
     fetch,
     production,
@@ -24,9 +26,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
-PYTHON = ".venv/bin/python"
-SHELL = [PYTHON, "manage.py", "shell", "--command"]
-SCRIPT = [PYTHON, "-c"]
+SCRIPT = [".venv/bin/python", "-c"]
 # Opens a WebSocket, and prints what happens to it.
 WATCH = """
 import asyncio, logging, sys, websockets
@@ -232,16 +232,7 @@ def test_server_does_not_start_without_a_required_variable(project, environment,
 def test_worker_starts_and_stops(project, environment):
     if not (project / "config" / "celery.py").exists():
         return
-    command = [
-        ".venv/bin/celery",
-        "--quiet",
-        "--app",
-        "config",
-        "worker",
-        "--loglevel",
-        "info",
-    ]
-    with running(project, command=command, ready=" ready.", **environment) as worker:
+    with running(project, command=WORKER, ready=" ready.", **environment) as worker:
         worker.process.send_signal(signal.SIGTERM)
         worker.process.wait(20)
 

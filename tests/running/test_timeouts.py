@@ -7,7 +7,15 @@ import time
 import pytest
 
 from tests.support.options import FULL
-from tests.support.processes import SECURE, fetch, production, running
+from tests.support.processes import (
+    SECURE,
+    SHELL,
+    WORKER,
+    add_urls,
+    fetch,
+    production,
+    running,
+)
 from tests.support.project import closed_port
 from tests.support.waiting import wait_until
 
@@ -59,20 +67,13 @@ async def main():
 asyncio.run(main())
 """
 SEND = "from apps.users.tasks import delete_expired_sessions as it; it.delay()"
-WORKER = [
-    ".venv/bin/celery",
-    *["--quiet", "--app", "config", "worker", "--loglevel", "info"],
-]
-SHELL = [".venv/bin/python", "manage.py", "shell", "--verbosity=0", "--command"]
 NAMES = ["cache", "task", "result", "channel"]
 
 
 @pytest.fixture(scope="module")
 def project(render_for_module):
     project = render_for_module(**FULL)
-    (project / "config" / "use_urls.py").write_text(USES)
-    with (project / "config/settings/production.py").open("a") as settings:
-        settings.write('ROOT_URLCONF = "config.use_urls"\n')
+    add_urls(project, USES)
     return project.installed()
 
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.support.options import REDIS_STATES
-from tests.support.processes import production, running
+from tests.support.processes import SHELL, WORKER, production, running
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -30,11 +30,6 @@ CELERY_BROKER_TRANSPORT_OPTIONS |= {
 }
 """
 SEND = "from apps.users.tasks import slow; slow.delay()"
-SHELL = [".venv/bin/python", "manage.py", "shell", "--verbosity=0", "--command"]
-WORKER = [
-    ".venv/bin/celery",
-    *["--quiet", "--app", "config", "worker", "--loglevel", "info"],
-]
 
 
 # A second, instead of a time of the day

@@ -15,6 +15,11 @@ from tests.support.project import clean_environment, closed_port
 from tests.support.waiting import wait_until
 
 GUNICORN = [".venv/bin/gunicorn", "--config", "config/gunicorn.py"]
+WORKER = [
+    ".venv/bin/celery",
+    *["--quiet", "--app", "config", "worker", "--loglevel", "info"],
+]
+SHELL = [".venv/bin/python", "manage.py", "shell", "--verbosity=0", "--command"]
 SECURE = {"Host": "example.com", "X-Forwarded-Proto": "https"}  # what a proxy sends
 # What a browser sends to open a WebSocket.
 UPGRADE = {
@@ -47,11 +52,16 @@ def page(request):
 """
 
 
-def add_page(project, path, view):
-    """Give production a page, with the source of a view that is named "page"."""
-    (project / "config" / "more_urls.py").write_text(PAGE.format(path=path, view=view))
+def add_urls(project, source):
+    """Give production the source of a module with `urlpatterns`, in place of its own."""
+    (project / "config" / "more_urls.py").write_text(source)
     with (project / "config/settings/production.py").open("a") as settings:
         settings.write('ROOT_URLCONF = "config.more_urls"\n')
+
+
+def add_page(project, path, view):
+    """Give production a page, with the source of a view that is named "page"."""
+    add_urls(project, PAGE.format(path=path, view=view))
 
 
 def add_slow_page(project):
