@@ -84,9 +84,12 @@ def test_make_dev_serves_pages_and_uploads(project):
         assert fetch(style)[0] == 200
         assert fetch("/media/upload.txt") == (200, "uploaded")
 
-        page.write_text("changed")
+        def is_changed():
+            # Again, because runserver sees no change from before it began to watch.
+            page.write_text("changed")
+            return fetch("/") == (200, "changed")
 
-        wait_until(lambda: fetch("/") == (200, "changed"))
+        wait_until(is_changed)
 
 
 def test_data_survives_a_restart_of_the_servers(project):
