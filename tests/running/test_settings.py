@@ -9,7 +9,8 @@ from tests.support.options import FULL, REDIS_STATES
 pytestmark = pytest.mark.slow
 
 ADDED = """
-DATABASES["replica"] = DATABASES["default"] | {"NAME": "replica"}
+DATABASES["replica"] = DATABASES["default"] | {"NAME": "replica", "OPTIONS": {}}
+DATABASES["archive"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
 STORAGES["reports"] = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
 TEMPLATES[0]["DIRS"].append(BASE_DIR / "pages")
 LOGGING["loggers"]["noisy"] = {"level": "ERROR"}
@@ -28,10 +29,13 @@ from django.core.cache import caches
 from django.core.files.storage import storages
 from django.db import connections
 from django.template.loader import get_template
+replica = connections["replica"]
 found = {
-    "database": connections["replica"].settings_dict["NAME"],
+    "database": replica.settings_dict["NAME"],
+    "reused": bool(replica.settings_dict["CONN_MAX_AGE"] or replica.pool),
     "storage": type(storages["reports"]).__name__,
     "template": get_template("added.html").render(),
+    "archive": connections["archive"].cursor().execute("SELECT 1").fetchone()[0],
     "level": logging.getLogger("noisy").level,
     "cache": type(caches["local"]).__name__,
 }
@@ -90,6 +94,8 @@ def test_additions_to_base_reach_every_settings_module(project, name):
 
     expected = {
         "database": "replica",
+        "reused": name == "production",
+        "archive": 1,
         "storage": "InMemoryStorage",
         "template": "added",
         "level": 40,
