@@ -24,9 +24,8 @@ class RequestIdFilter(logging.Filter):
         return True
 
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
+# The parts of LOGGING that production adds to those of base; Gunicorn adds its own head.
+LOGGING: dict[str, dict[str, Any]] = {
     "formatters": {
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",

@@ -15,13 +15,13 @@ from config.middleware import access_log
 
 
 @pytest.fixture
-def lines():
+def lines(settings):
     """Log as in production; return a function that returns the lines so far."""
     loggers = [logging.getLogger(name) for name in (None, *LOGGING["loggers"])]
     before = [(it.level, it.propagate, it.handlers[:]) for it in loggers]
     stream = io.StringIO()
     stdout = LOGGING["handlers"]["stdout"] | {"stream": stream}
-    dictConfig(LOGGING | {"handlers": {"stdout": stdout}})
+    dictConfig(settings.LOGGING | LOGGING | {"handlers": {"stdout": stdout}})
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     for logger, (level, propagate, handlers) in zip(loggers, before, strict=True):
         logger.setLevel(level)

@@ -120,3 +120,14 @@ def test_uploads_stay_out_of_git_and_the_image(project):
     project.run_ok("git", "check-ignore", "media/upload.txt")
     if project.has("Dockerfile"):
         assert "media/" in project.read(".dockerignore").splitlines()
+
+
+def test_schedule_of_beat_stays_out_of_git_and_the_image(project):
+    project.run("git", "init")
+
+    ignored = project.run("git", "check-ignore", "celerybeat-schedule.db")
+
+    has_beat = project.has("config/celery.py")
+    assert (ignored.returncode == 0) == has_beat
+    if has_beat:
+        assert "celerybeat-schedule*" in project.read(".dockerignore").splitlines()
