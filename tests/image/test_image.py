@@ -70,6 +70,9 @@ def project(engine, render_for_module, request):
     project = render_for_module(**request.param, use_docker=True)
     add_slow_page(project)
     (project / ".env").write_text("DJANGO_SECRET_KEY=a-secret-of-this-machine")
+    # A checkout with the umask 077, and a file that everyone can write
+    project.run_ok("chmod", "-R", "go=", ".")
+    (project / "config" / "urls.py").chmod(0o666)
     return project.installed()
 
 

@@ -18,8 +18,8 @@ METADATA = {
 # It records its arguments, and writes the metadata file of buildx.
 DOCKER = """\
 #!/bin/sh
-echo "$*" >> calls.txt
-case "$*" in *--metadata-file\\ reports/image.json*) cp metadata.json reports/image.json;; esac
+echo "$*" >> .calls
+case "$*" in *--metadata-file\\ reports/image.json*) cp .metadata.json reports/image.json;; esac
 """
 # Without uv and Python
 PROGRAMS = ["bash", "cp", "git", "grep", "make", "mkdir", "sed", "sh", "sort", "tr"]
@@ -30,27 +30,27 @@ def project(rendered, tmp_path):
     """Return a committed project, with a stand-in for Docker and few other programs."""
     project = rendered(use_docker=True).copy_to(tmp_path / "project")
     project.commit()
-    (project / ".git/info/exclude").write_text("/bin/\n/calls.txt\n/metadata.json\n")
-    (project / "metadata.json").write_text(json.dumps(METADATA, indent=2))
-    link_programs(project / "bin", PROGRAMS)
-    (project / "bin" / "docker").write_text(DOCKER)
-    (project / "bin" / "docker").chmod(0o755)
+    (project / ".git/info/exclude").write_text("/.bin/\n/.calls\n/.metadata.json\n")
+    (project / ".metadata.json").write_text(json.dumps(METADATA, indent=2))
+    link_programs(project / ".bin", PROGRAMS)
+    (project / ".bin" / "docker").write_text(DOCKER)
+    (project / ".bin" / "docker").chmod(0o755)
     return project
 
 
 def make(project, *arguments):
-    """Run make with only the programs of the project's bin on the path."""
-    return project.make(*arguments, PATH=str(project / "bin"))
+    """Run make with only the programs of the project's .bin on the path."""
+    return project.make(*arguments, PATH=str(project / ".bin"))
 
 
 def make_ok(project, *arguments, **variables):
     """Run make in the same way; it has to succeed."""
-    return project.make_ok(*arguments, PATH=str(project / "bin"), **variables)
+    return project.make_ok(*arguments, PATH=str(project / ".bin"), **variables)
 
 
 def call(project):
     """Return the words of the only command that Docker got."""
-    (line,) = project.read("calls.txt").splitlines()
+    (line,) = project.read(".calls").splitlines()
     return shlex.split(line)
 
 
@@ -76,6 +76,7 @@ def test_publish_pushes_once_and_prints_the_digest(project, as_variable):
     options = dict(zip(words, words[1:], strict=False))
     assert options["--tag"] == f"ghcr.io/team/name:{project.head()}"
     assert options["--build-arg"] == f"RELEASE={project.head()}"
+    assert options["--platform"] == "linux/amd64"  # whatever this machine is
     assert options["--provenance"] == "mode=max"
     assert options["--sbom"].startswith("generator=docker/buildkit-syft-scanner:")
     assert done.stdout.splitlines()[-1] == f"Pushed ghcr.io/team/name@{DIGEST}"
@@ -89,7 +90,7 @@ def test_publish_needs_a_registry(project, image):
 
     assert done.returncode == 2
     assert done.stdout.startswith("Name the image in its registry: make publish IMAGE=")
-    assert not (project / "calls.txt").exists()
+    assert not (project / ".calls").exists()
 
 
 def test_publish_needs_a_commit(project):
@@ -99,11 +100,11 @@ def test_publish_needs_a_commit(project):
     assert done.returncode == 2
     assert "fatal: not a git repository" in done.stdout
     assert "The image is tagged with its commit" in done.stdout
-    assert not (project / "calls.txt").exists()
+    assert not (project / ".calls").exists()
 
 
 def test_publish_reports_why_git_gives_no_commit(project):
-    git = project / "bin/git"
+    git = project / ".bin/git"
     git.unlink()
     git.write_text(
         "#!/bin/sh\necho 'fatal: detected dubious ownership' >&2\nexit 128\n"
@@ -113,28 +114,39 @@ def test_publish_reports_why_git_gives_no_commit(project):
 
     assert done.returncode == 2
     assert "fatal: detected dubious ownership" in done.stdout
-    assert not (project / "calls.txt").exists()
+    assert not (project / ".calls").exists()
 
 
-@pytest.mark.parametrize("path", ["README.md", "apps/new.py"])
-def test_publish_refuses_changes_that_no_commit_has(project, path):
+@pytest.mark.parametrize("path", ["README.md", "apps/new.py", "apps/ignored.txt"])
+def test_publish_refuses_files_that_no_commit_has(project, path):
+    with (project / ".git/info/exclude").open("a") as file:
+        file.write("ignored.txt\n")
     with (project / path).open("a") as file:
         file.write("changed")
     done = make(project, "publish", "IMAGE=registry.example.com/name")
 
     assert done.returncode == 2
-    assert done.stdout.startswith("Commit or stash your changes:")
-    assert not (project / "calls.txt").exists()
+    message, *files = done.stdout.splitlines()
+    assert message.startswith("Commit, stash or delete these files:")
+    assert path in files
+    assert not (project / ".calls").exists()
+
+
+def test_publish_builds_for_the_named_platform(project):
+    make_ok(project, "publish", "IMAGE=example.com/name", "PLATFORM=linux/arm64")
+
+    words = call(project)
+    assert words[words.index("--platform") + 1] == "linux/arm64"
 
 
 def test_publish_fails_with_docker_or_without_a_digest(project):
     image = "IMAGE=registry.example.com/name"
-    (project / "metadata.json").write_text("{}")
+    (project / ".metadata.json").write_text("{}")
     done = make(project, "publish", image)
     assert done.returncode == 2
     assert "reports/image.json has no digest" in done.stdout
 
-    (project / "bin" / "docker").write_text("#!/bin/sh\nexit 1\n")
+    (project / ".bin" / "docker").write_text("#!/bin/sh\nexit 1\n")
     done = make(project, "publish", image)
     assert done.returncode == 2
     assert "Pushed" not in done.stdout
