@@ -61,7 +61,7 @@ WITH_SERVICES = {
 GATES = {
     "lint": Job(run=["make lint"]),
     "test": Job(
-        run=["make wait", "make check", "make migrate", "make test"],
+        run=["make wait", "make check", "make check-migrations", "make test"],
         needs=["lint"],
         **WITH_SERVICES,
     ),

@@ -42,11 +42,11 @@ def test_gate_fails_until_the_damage_is_fixed(project, damage, outcome):
     red(project, *outcome)
 
 
-def test_migrate_fails_without_postgresql(project):
+def test_check_migrations_fails_without_postgresql(project):
     port = closed_port()
 
     red(
-        *(project, "migrate", "Connection refused"),
+        *(project, "check-migrations", "Connection refused"),
         POSTGRES_HOST="127.0.0.1",
         POSTGRES_PORT=str(port),
     )

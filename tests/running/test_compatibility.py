@@ -1,4 +1,4 @@
-"""`make migrate` warns about each migration that breaks the running release."""
+"""`make check-migrations` warns about each migration that breaks the running release."""
 
 import re
 
@@ -213,7 +213,7 @@ def warnings(output):
 
 @pytest.fixture(scope="module", params=choices("django_version"))
 def migrated(request, render_for_module):
-    """Return the output of `make migrate` in a project with all those migrations."""
+    """Return the output of `make check-migrations` in a project with all those migrations."""
     project = render_for_module(django_version=request.param).installed()
     for name, operations in HARMLESS.items():
         add_migration(project, name, operations)
@@ -223,7 +223,7 @@ def migrated(request, render_for_module):
     add_migration(
         project, "accepted", 'migrations.DeleteModel("Author")', 'accepted = "Unused."'
     )
-    done = project.make_ok("migrate")
+    done = project.make_ok("check-migrations")
     return done.stdout
 
 
@@ -257,38 +257,38 @@ def test_warnings_are_annotations_on_github(render):
     project = render(ci_provider="github").installed()
     steps = project.yaml(".github/workflows/ci.yml")["jobs"]["test"]["steps"]
     (environment,) = [
-        step["env"] for step in steps if step.get("run") == "make migrate"
+        step["env"] for step in steps if step.get("run") == "make check-migrations"
     ]
     path = add_migration(
         project, "drop", 'migrations.RemoveField("User", "first_name")'
     ).relative_to(project.path)
 
-    done = project.make_ok("migrate", **environment)
+    done = project.make_ok("check-migrations", **environment)
 
     text = "users_user.first_name is gone, but"
     assert f"\n::warning file={path}::{path}: {text}" in done.stdout
 
 
 @pytest.mark.parametrize("damage", ["FROM pg_index", "FROM pg_attribute JOIN"])
-def test_migrate_fails_if_the_tables_cannot_be_read(render, damage):
+def test_check_migrations_fails_if_the_tables_cannot_be_read(render, damage):
     project = render().installed()
     project.edit("scripts/compatibility.py", damage, damage.replace("pg", "no"))
 
-    done = project.make("migrate")
+    done = project.make("check-migrations")
 
     assert done.returncode != 0
     assert "does not exist" in done.stdout
 
 
-def test_migrate_fails_if_it_cannot_follow_migrations(render):
+def test_check_migrations_fails_if_it_cannot_follow_migrations(render):
     project = render().installed()
     project.edit(
-        "scripts/fresh_migrate.py",
+        "scripts/check_migrations.py",
         'patch.object(Command, "migration_progress_callback"',
         'patch.object(Command, "migration_callback"',
     )
 
-    done = project.make("migrate")
+    done = project.make("check-migrations")
 
     assert done.returncode != 0
     assert "does not have the attribute" in done.stdout

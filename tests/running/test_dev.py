@@ -104,8 +104,18 @@ def test_data_survives_a_restart_of_the_servers(project):
     assert "found 1" in project.make("manage", count).stdout
 
 
+def test_make_migrate_migrates_the_development_database(project):
+    pending = ("manage", "ARGS=migrate --check")
+    project.make_ok("migrate", "ARGS=sessions zero")
+    assert project.make(*pending).returncode != 0
+
+    project.make_ok("migrate")
+
+    project.make_ok(*pending)
+
+
 def test_createsuperuser_asks_in_the_terminal(project):
-    project.make("manage", "ARGS=migrate")
+    project.make_ok("migrate")
     terminal = pexpect.spawn(
         *("make", ["manage", "ARGS=createsuperuser"]),
         cwd=project.path,
@@ -162,7 +172,7 @@ def test_worker_runs_tasks(render):
         "print('deleted', result.get(timeout=30))"
     )
     with making(project, "worker", end=signal.SIGTERM):
-        project.make("manage", "ARGS=migrate")
+        project.make_ok("migrate")
         done = project.make("manage", f'ARGS=shell -c "{task}"')
 
     assert "deleted 0" in done.stdout

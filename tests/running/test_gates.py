@@ -34,7 +34,7 @@ def test_trace_has_calls_that_another_process_interrupts():
 @pytest.mark.seconds(20)
 @pytest.mark.parametrize(
     ("targets", "linted"),
-    [(["lint"], True), (["check", "migrate", "test"], False)],
+    [(["lint"], True), (["check", "check-migrations", "test"], False)],
     ids=["lint", "rest"],
 )
 def test_gates_open_only_the_files_of_the_key(render, tmp_path, targets, linted):
@@ -55,7 +55,9 @@ def test_gates_open_only_the_files_of_the_key(render, tmp_path, targets, linted)
 def test_make_ci_runs_these_gates(rendered):
     project = rendered(**EVERYTHING)
 
-    gates = project.make_ok("lint", "check", "migrate", "test", "--dry-run").stdout
+    gates = project.make_ok(
+        "lint", "check", "check-migrations", "test", "--dry-run"
+    ).stdout
     assert project.make_ok("ci", "--dry-run").stdout == gates
 
 

@@ -106,6 +106,6 @@ def test_migrations_of_an_app_at_the_root_are_judged(project):
         '    "apps.users",\n    "blog",\n',
     )
 
-    done = project.make_ok("migrate")
+    done = project.make_ok("check-migrations")
 
     assert "blog/migrations/0002_drop.py: blog_post.body is gone" in done.stdout

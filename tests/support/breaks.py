@@ -76,7 +76,7 @@ BREAKS = {
             "apps/users/migrations/0002_one.py",
             MIGRATION.format('migrations.RunSQL("SELECT * FROM nowhere")'),
         ),
-        ("migrate", 'relation "nowhere" does not exist'),
+        ("check-migrations", 'relation "nowhere" does not exist'),
     ),
     "a failing test": (
         add_file(

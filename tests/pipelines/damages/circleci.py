@@ -27,7 +27,7 @@ ROWS = [
     ("no checkout", "commands/begin/steps/checkout", "remove"),
     ("no cache", "commands/begin/steps/restore_cache", "remove"),
     ("wrong cache", "jobs/lint/steps/save_cache/key", "replace", "one-for-all"),
-    ("missing gate", "jobs/test/steps/check", "remove"),
+    ("missing gate", "jobs/test/steps/'check'", "remove"),
     ("extra command in lint", "jobs/lint/steps/end", "add", EXTRA),
     ("command that hides a failure", f"{MAKE}/command", "replace", "make << parameters.target >> || true"),
     ("background step", f"{MAKE}/background", "add", "true"),

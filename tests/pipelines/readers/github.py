@@ -43,7 +43,7 @@ PULL = {
     "REGISTRY_USER": "${{ github.actor }}",
     "REGISTRY_PASSWORD": "${{ github.token }}",
 }
-# With this, `make migrate` prints its warnings as GitHub's annotations.
+# With this, `make check-migrations` prints its warnings as GitHub's annotations.
 ANNOTATIONS = {"WARNING_FORMAT": "::warning file={path}::{path}: {text}"}
 READS = {("contents", "read"), ("packages", "read")}
 OVERWRITE = {"overwrite": "true"}
@@ -200,7 +200,7 @@ def read_command(step, read):
         read.secrets += login
     else:
         read.secrets += SECRET.findall(str(step))
-    if step.get("run") in ("make migrate", "make newest"):
+    if step.get("run") in ("make check-migrations", "make newest"):
         known |= {"env"}
         if step.get("env") != ANNOTATIONS:
             read.unrecognised.append(step.get("env"))
