@@ -10,11 +10,11 @@ from pathlib import Path
 from unittest.mock import patch
 
 import django
-from compatibility import breaks, read_schema
 from django.conf import settings
 from django.db import connection
 
 from apps.release.management.commands.migrate import Command
+from scripts.compatibility import breaks, read_schema
 
 FORMAT = os.environ.get("WARNING_FORMAT") or "{path}: {text}"
 

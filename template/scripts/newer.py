@@ -1,6 +1,6 @@
 """List the packages that are newer in one lock file than in another.
 
-python scripts/newer.py requirements-dev.txt .cache/newest/requirements-dev.txt
+python -m scripts.newer requirements-dev.txt .cache/newest/requirements-dev.txt
 """
 
 import re

@@ -1,9 +1,9 @@
 """Run a command with real servers.
 
-python scripts/services.py run COMMAND...        with the services in its environment
-python scripts/services.py run-alone COMMAND...  when no other command does the same
-python scripts/services.py up                    keep the services until Ctrl-C
-python scripts/services.py stop                  stop them immediately
+python -m scripts.services run COMMAND...        with the services in its environment
+python -m scripts.services run-alone COMMAND...  when no other command does the same
+python -m scripts.services up                    keep the services until Ctrl-C
+python -m scripts.services stop                  stop them immediately
 
 Servers named in the environment or in .env are used. The others are embedded servers,
 which scripts/supervisor.py starts, shares between commands, and stops.
@@ -16,15 +16,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from dotenv import load_dotenv
-from servers import load
-from state import ADDRESSES, PATIENCE, STATE, lock
 
-ROOT = Path(__file__).resolve().parent.parent
+from scripts.servers import load
+from scripts.state import ADDRESSES, PATIENCE, ROOT, STATE, lock
+
 LOG = STATE / "log"
-SUPERVISOR = [sys.executable, str(ROOT / "scripts" / "supervisor.py")]
+SUPERVISOR = [sys.executable, "-m", "scripts.supervisor"]
 
 FAILURE = f"""
 The services did not start; the log above, from {LOG}, shows why.
@@ -93,6 +92,7 @@ def spawn(supervisor_lock):
     with LOG.open("w") as log:
         subprocess.Popen(
             SUPERVISOR,
+            cwd=ROOT,
             pass_fds=[supervisor_lock],
             start_new_session=True,
             stdin=subprocess.DEVNULL,
@@ -107,7 +107,7 @@ def stop():
     lock("starting")
     ADDRESSES.unlink(missing_ok=True)  # The supervisor ends when this file is gone.
     lock("supervisor")
-    subprocess.run([*SUPERVISOR, "end-leftovers"], check=True)
+    subprocess.run([*SUPERVISOR, "end-leftovers"], cwd=ROOT, check=True)
 
 
 def wait_for_turn():

@@ -1,6 +1,6 @@
 """Make an app in apps/ from scripts/app_template/, and install it.
 
-python scripts/startapp.py blog
+python -m scripts.startapp blog
 """
 
 import sys

@@ -6,6 +6,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
 # One for each environment: servers are recognised by the path of their program.
 STATE = Path(sys.prefix).parent / ".services"
 ADDRESSES = STATE / "addresses.json"

@@ -3,7 +3,7 @@
 The servers stop when no command has used them for IDLE seconds, so a killed command
 leaves none behind. The database stays in .services/ until that folder is deleted.
 
-python scripts/supervisor.py end-leftovers       end the servers of a killed supervisor
+python -m scripts.supervisor end-leftovers       end the servers of a killed supervisor
 """
 
 import contextlib
@@ -18,8 +18,9 @@ import time
 from pathlib import Path
 
 import psutil
-from servers import load
-from state import ADDRESSES, PATIENCE, STATE, lock
+
+from scripts.servers import load
+from scripts.state import ADDRESSES, PATIENCE, STATE, lock
 
 IDLE = 10  # seconds
 # Loaded before root becomes nobody, who may not be able to read these modules.

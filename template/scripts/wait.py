@@ -1,6 +1,6 @@
 """Wait until every server answers; the pipeline runs `make wait` before the other targets.
 
-python scripts/wait.py [SECONDS]
+python -m scripts.wait [SECONDS]
 """
 
 import re
@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from servers import load
-from state import PATIENCE
+from scripts.servers import load
+from scripts.state import PATIENCE
 
 PROBES = load("probe")
 FAILURES = tuple(failure for probe in PROBES for failure in probe.FAILURES)

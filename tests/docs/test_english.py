@@ -87,7 +87,7 @@ def test_each_word_of_the_dialect_is_found(text):
         "a stand-alone backend, standalone",
         "its tools run by hand on running servers",
         "wanted, besides, unmended",
-        "services.py run-alone, as the user nobody",
+        "scripts.services run-alone, as the user nobody",
         'pwd.getpwnam("nobody")',
     ],
 )

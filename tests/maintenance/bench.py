@@ -202,7 +202,7 @@ def tools(project, variables):
         (".venv/bin/mypy .", ci),
         (f"{production_manage} check --deploy --fail-level WARNING", production),
         (f"{manage} makemigrations --check --dry-run", ci),
-        (".venv/bin/python scripts/check_migrations.py", ci),
+        (".venv/bin/python -m scripts.check_migrations", ci),
         (f".venv/bin/pytest {cov} --junit-xml=reports/junit.xml", ci),
     ):
         yield run, project, command, variables | settings

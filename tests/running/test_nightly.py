@@ -38,7 +38,7 @@ def wait(project, seconds, **variables):
     """Run `make wait`; return its exit code, its sentences, and how long it took."""
     begin = time.monotonic()
     done = project.make("wait", f"ARGS={seconds}", **variables)
-    lines = [line for line in done.stdout.splitlines() if "scripts/wait.py" not in line]
+    lines = [line for line in done.stdout.splitlines() if "scripts.wait" not in line]
     printed = [line for line in lines if not line.startswith("make")]
     assert PASSWORD not in done.stdout
     return done.returncode, printed, time.monotonic() - begin
@@ -193,7 +193,7 @@ def test_newest_runs_the_gates_and_changes_no_tracked_file(
     # It shares neither the environment nor the servers of the developer.
     assert not (outdated / ".venv").exists()
     assert not (outdated / ".services").exists()
-    outdated.run(".cache/newest/.venv/bin/python", "scripts/services.py", "stop")
+    outdated.run(".cache/newest/.venv/bin/python", "-m", "scripts.services", "stop")
 
 
 @pytest.mark.slow
@@ -206,7 +206,7 @@ def test_newest_lists_the_versions_when_it_fails(outdated):
     )
     red, green = outdated.make("newest"), outdated.make("ci")
     test.unlink()
-    outdated.run(".cache/newest/.venv/bin/python", "scripts/services.py", "stop")
+    outdated.run(".cache/newest/.venv/bin/python", "-m", "scripts.services", "stop")
 
     assert green.returncode == 0, green.stdout
     assert red.returncode == 2

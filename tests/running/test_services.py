@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 PYTHON = ".venv/bin/python"
-SERVICES = (PYTHON, "scripts/services.py")
+SERVICES = (PYTHON, "-m", "scripts.services")
 RUN = (*SERVICES, "run")
 # Runs a query in the development database, and prints the first column of what it finds.
 QUERY = """
@@ -164,7 +164,7 @@ def test_second_command_uses_the_same_servers(full):
     full.run_ok(*RUN, "true")
     assert time.monotonic() - begin < 5
     assert postmaster(full) == first
-    assert len(processes(full, "supervisor.py")) == 1
+    assert len(processes(full, "scripts.supervisor")) == 1
 
 
 def test_servers_stop_after_the_last_command(full):
@@ -293,7 +293,7 @@ def test_next_command_stops_servers_of_a_killed_supervisor(full, next_command):
     query(full, "CREATE TABLE kept AS SELECT 'data' AS value")
     leftovers = processes(full, "bin/postgres -D") + processes(full, "valkey-server")
     assert len(leftovers) == 2
-    (supervisor,) = processes(full, "supervisor.py")
+    (supervisor,) = processes(full, "scripts.supervisor")
     os.kill(supervisor, signal.SIGKILL)
     full.run_ok(*SERVICES, next_command, "true", timeout=60)
     assert not set(leftovers) & set(processes(full))
@@ -339,7 +339,7 @@ def test_killed_initialisation_starts_again(plain):
 def test_interrupted_start_leaves_nothing_and_can_be_repeated(plain, signal_number):
     stop_after(plain, 1)
     with background(plain, *RUN, "sleep", "60") as command:
-        wait_until(lambda: processes(plain, "supervisor.py"), 10)
+        wait_until(lambda: processes(plain, "scripts.supervisor"), 10)
         os.killpg(command.pid, signal_number)
         assert "Traceback" not in command.communicate(timeout=10)[0]
     wait_until(lambda: not processes(plain), 10)
@@ -348,7 +348,7 @@ def test_interrupted_start_leaves_nothing_and_can_be_repeated(plain, signal_numb
 
 def test_terminated_supervisor_stops_the_servers(full):
     query(full, "SELECT 1")
-    (supervisor,) = processes(full, "supervisor.py")
+    (supervisor,) = processes(full, "scripts.supervisor")
     os.kill(supervisor, signal.SIGTERM)
     wait_until(lambda: not processes(full), 10)
     assert query(full, "SELECT 1") == "1"
@@ -380,7 +380,7 @@ def test_services_stop_when_their_files_are_deleted(plain, name):
         shutil.rmtree(plain / ".services", ignore_errors=True)
     assert query(plain, "SELECT 1") == "1"
     wait_until(lambda: first not in processes(plain), 5)
-    assert len(processes(plain, "supervisor.py")) == 1
+    assert len(processes(plain, "scripts.supervisor")) == 1
 
 
 def test_services_of_a_deleted_project_stop(plain):
@@ -472,7 +472,7 @@ def test_services_run_below_a_long_path_with_any_letters(install, tmp_path):
         temporary = tmp_path / (80 * "t")
         temporary.mkdir()
         assert query(project, "SELECT 1", TMPDIR=str(temporary)) == "1"
-        (supervisor,) = processes(project, "supervisor.py")
+        (supervisor,) = processes(project, "scripts.supervisor")
         os.kill(supervisor, signal.SIGKILL)
         assert query(project, "SELECT 1") == "1"
         assert len(processes(project, "valkey-server")) == 1

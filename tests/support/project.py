@@ -129,7 +129,7 @@ class Project:
     def services(self):
         """Keep the embedded services running; yield the variables that name them."""
         process = subprocess.Popen(
-            [".venv/bin/python", "scripts/services.py", "up"],
+            [".venv/bin/python", "-m", "scripts.services", "up"],
             cwd=self.path,
             env=clean_environment(),
             stdout=subprocess.PIPE,

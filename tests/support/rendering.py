@@ -183,7 +183,7 @@ def renderer(copie, template):
     yield render
     for project in projects:
         if (project / ".services").exists():
-            project.run(".venv/bin/python", "scripts/services.py", "stop")
+            project.run(".venv/bin/python", "-m", "scripts.services", "stop")
 
 
 def digest(content):

