@@ -18,5 +18,17 @@ class Env(environs.Env):
         words = (word.strip() for word in self.str(name, default="").split(","))
         return [word for word in words if word] or default
 
+    def parse(self, name, parser, **options):
+        """Return what a parser makes of a variable.
+
+        Raises EnvError with the name of the variable if the parser raises ValueError.
+        """
+        value = self.str(name, **options)
+        try:
+            return parser(value)
+        except ValueError as error:
+            message = f'Environment variable "{name}" invalid: {error}'
+            raise environs.EnvError(message) from None
+
 
 env = Env()

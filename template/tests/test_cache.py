@@ -1,5 +1,3 @@
-import os
-
 import pytest
 from django.core.cache import cache
 
@@ -34,28 +32,3 @@ def test_cache_that_loses_values_is_not_ready(settings):
 
     with pytest.raises(NotReady, match="lost a value"):
         check_cache()
-
-
-@pytest.mark.parametrize(
-    ("url", "verify", "found"),
-    [
-        ("rediss://:secret@host:6380", "true", "rediss://:secret@host:6380"),
-        (
-            "rediss://:secret@host:6380",
-            "false",
-            "rediss://:secret@host:6380?ssl_cert_reqs=none",
-        ),
-        (
-            "rediss://host:6380?socket_timeout=5",
-            "false",
-            "rediss://host:6380?socket_timeout=5&ssl_cert_reqs=none",
-        ),
-        ("redis://host:6379", "false", "redis://host:6379"),
-    ],
-)
-def test_self_signed_certificate_is_accepted_on_request(load, url, verify, found):
-    redis = {"REDIS_URL": url, "REDIS_VERIFY_TLS": verify}
-
-    settings = load("local", os.environ | redis)
-
-    assert settings["CACHES"]["default"]["LOCATION"] == found

