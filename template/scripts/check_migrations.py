@@ -1,6 +1,8 @@
 """Apply all migrations to an empty database; warn about changes unsafe in a rolling deploy.
 
-A pipeline may set WARNING_FORMAT, so that its provider shows the warnings on the change.
+The warnings are about the migrations of this change, or about all if git does not know
+which those are. A pipeline may set WARNING_FORMAT, so that its provider shows the warnings
+on the change.
 """
 
 import inspect
@@ -15,6 +17,7 @@ from django.db import connection
 
 from apps.release.management.commands.migrate import Command
 from scripts.compatibility import breaks, read_schema
+from scripts.history import UnknownBase, changed_files, find_base
 
 FORMAT = os.environ.get("WARNING_FORMAT") or "{path}: {text}"
 
@@ -22,15 +25,30 @@ FORMAT = os.environ.get("WARNING_FORMAT") or "{path}: {text}"
 def main():
     django.setup()
     name = connection.settings_dict["NAME"]
+    changed = find_changed()
     warnings: list[tuple[str, str]] = []
     # Django calls this method around each migration.
-    with patch.object(Command, "migration_progress_callback", watching(warnings)):
+    with patch.object(
+        Command, "migration_progress_callback", watching(changed, warnings)
+    ):
         connection.creation.create_test_db(verbosity=2, autoclobber=True)
     connection.creation.destroy_test_db(name)
     show(warnings)
 
 
-def watching(warnings):
+def find_changed():
+    """Return the files of this change, or None if all files count, and print which."""
+    try:
+        base = find_base()
+        changed = changed_files(settings.BASE_DIR, base)
+    except UnknownBase as reason:
+        print(f"Warnings are about all migrations, because {reason}.")
+        return None
+    print(f"Warnings are about the migrations that changed since {' and '.join(base)}.")
+    return changed
+
+
+def watching(changed, warnings):
     """Return a progress callback for `migrate` that appends (path, text) to `warnings`."""
     report_progress = Command.migration_progress_callback
     before: tuple[dict, dict] = {}, {}
@@ -41,7 +59,7 @@ def watching(warnings):
         if action == "apply_success":
             after = read_schema(connection)
             path = Path(inspect.getfile(type(migration)))
-            if is_ours(path) and not hasattr(migration, "accepted"):
+            if is_judged(path, changed) and not hasattr(migration, "accepted"):
                 name = str(path.relative_to(settings.BASE_DIR))
                 for text in breaks(before, after, migration.atomic):
                     warnings.append((name, text))
@@ -50,10 +68,12 @@ def watching(warnings):
     return watch
 
 
-def is_ours(path):
-    """Return whether a file is the project's, which cannot change those of a package."""
+def is_judged(path, changed):
+    """Return whether a file is the project's, not a package's, and part of the change."""
     in_a_package = path.is_relative_to(sys.prefix)
-    return path.is_relative_to(settings.BASE_DIR) and not in_a_package
+    if in_a_package or not path.is_relative_to(settings.BASE_DIR):
+        return False
+    return changed is None or str(path.relative_to(settings.BASE_DIR)) in changed
 
 
 def show(warnings):

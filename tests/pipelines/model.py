@@ -38,6 +38,8 @@ class Job:
     consumes: list = field(default_factory=list)  # what another job has published
     write_permissions: list = field(default_factory=list)
     keeps_credentials: bool = False
+    # Its clone has the commits that a change is compared with, and make knows them.
+    knows_base: bool = False
     # What it can read: "registry", where it logs in to push, or an environment.
     secrets: list = field(default_factory=list)
     concurrency_group: str = ""  # One job of a group runs at a time; the others wait.
@@ -63,6 +65,7 @@ GATES = {
     "test": Job(
         run=["make wait", "make check", "make check-migrations", "make test"],
         needs=["lint"],
+        knows_base=True,
         **WITH_SERVICES,
     ),
 }

@@ -25,6 +25,8 @@ ROWS = [
     ("kept credentials", "variables/FF_GIT_URLS_WITHOUT_TOKENS", "remove"),
     ("no cache", "default/cache", "remove"),
     ("wrong cache", "lint/cache", "add", {"key": "one-for-all"}),
+    ("warnings about old migrations", "test/variables/BASE_COMMIT", "remove"),
+    ("clone without the target branch", "test/variables/GIT_DEPTH", "remove"),
     ("missing gate", "test/script/make check", "remove"),
     ("command that hides a failure", "lint/script/make lint", "replace", "make lint || :"),
     ("extra command before each job", "default/before_script", "add", ["id"]),

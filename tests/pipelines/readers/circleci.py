@@ -151,6 +151,8 @@ def read_job(job, options, file):
         consumes=read_consumed(options, steps, file),
         secrets=[project_context(name) for name in read_contexts(options)],
         concurrency_group=options.get("serial-group", "").removeprefix(GROUP),
+        # A checkout has all branches, and their history.
+        knows_base="make check-migrations" in run and ("checkout", {}) in steps,
         manual=options["type"] == "approval",
         main_only=filters == {"main", "rollback"},
         unrecognised=read_unrecognised(job, options, executor, steps),

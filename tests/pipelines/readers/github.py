@@ -43,8 +43,12 @@ PULL = {
     "REGISTRY_USER": "${{ github.actor }}",
     "REGISTRY_PASSWORD": "${{ github.token }}",
 }
-# With this, `make check-migrations` prints its warnings as GitHub's annotations.
-ANNOTATIONS = {"WARNING_FORMAT": "::warning file={path}::{path}: {text}"}
+# With these, `make check-migrations` finds the migrations of a change, because GitHub has
+# merged it into its target branch, and prints its warnings as GitHub's annotations.
+CHECK_MIGRATIONS = {
+    "BASE_COMMIT": "HEAD^1",
+    "WARNING_FORMAT": "::warning file={path}::{path}: {text}",
+}
 READS = {("contents", "read"), ("packages", "read")}
 OVERWRITE = {"overwrite": "true"}
 REPORTS = {"name": "reports", "path": "reports", "retention-days": "14"} | OVERWRITE
@@ -200,9 +204,9 @@ def read_command(step, read):
         read.secrets += login
     else:
         read.secrets += SECRET.findall(str(step))
-    if step.get("run") in ("make check-migrations", "make newest"):
+    if step.get("run") == "make check-migrations":
         known |= {"env"}
-        if step.get("env") != ANNOTATIONS:
+        if step.get("env") != CHECK_MIGRATIONS:
             read.unrecognised.append(step.get("env"))
     read.unrecognised += unknown(step, known)
 
@@ -233,7 +237,8 @@ def read_action(step, read):
 
 def read_checkout(step, options, read):
     read.keeps_credentials = options.get("persist-credentials") != "false"
-    # Heroku needs the whole history.
+    # HEAD^1 needs two commits. Heroku needs the whole history.
+    read.knows_base = options.get("fetch-depth") == "2"
     read.unrecognised += unknown(options, {"persist-credentials", "fetch-depth"})
 
 

@@ -47,6 +47,11 @@ DIGESTS = {
 }
 # GitLab and Docker read these; no make target does.
 OWN_VARIABLES = {"DOCKER_TLS_CERTDIR", "GIT_DEPTH"}
+# The second commit exists only if GitLab has merged the change into its target branch.
+BASE = {
+    "BASE_COMMIT": "$CI_MERGE_REQUEST_DIFF_BASE_SHA $CI_MERGE_REQUEST_TARGET_BRANCH_SHA",
+    "GIT_DEPTH": "100",
+}
 # With these, Kamal's servers pull the image.
 PULL = {
     "REGISTRY_USER": "$CI_REGISTRY_USER",
@@ -184,6 +189,7 @@ def read_job(job, rule, earlier, file):
         concurrency_group=job.get("resource_group", ""),
         main_only=rule.get("if", "").endswith(MAIN),
         manual=rule.get("when") == "manual" and not is_optional(rule),
+        knows_base=BASE.items() <= job.get("variables", {}).items(),
         keeps_credentials=settings.get("FF_GIT_URLS_WITHOUT_TOKENS") != "true",
         unrecognised=unknown(job, JOB_KEYS) + unknown_rule(rule),
     )
@@ -210,7 +216,7 @@ def read_variables(variables, services):
     kept = {
         name: value
         for name, value in variables.items()
-        if name not in OWN_VARIABLES and PULL.get(name) != value
+        if name not in OWN_VARIABLES and (PULL | BASE).get(name) != value
     }
     # The services get the job's variables, so their password is the job's.
     password = variables.get("POSTGRES_PASSWORD")

@@ -88,6 +88,8 @@ def read_services(file):
         for number, service in enumerate(servers, start=2):
             variables = file.get("variables", {}) | job.get("variables", {})
             variables |= service.get("variables", {})
+            # The job's checkout reads these; no service does.
+            variables = {k: v for k, v in variables.items() if k not in gitlab.BASE}
             place = (f"127.0.0.{number}", variables, service["alias"])
             found.append((service["alias"], Service(service["name"], *place)))
     return merge_services(found)

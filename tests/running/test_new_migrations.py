@@ -1,0 +1,172 @@
+"""`make check-migrations` warns only about the migrations of a change."""
+
+import pytest
+
+from tests.support.breaks import MIGRATION
+from tests.support.project import Project
+
+pytestmark = [pytest.mark.slow, pytest.mark.seconds(20)]
+DROP = "migrations.RunSQL('ALTER TABLE users_user DROP COLUMN {}')"
+FOLDER = "apps/users/migrations"
+OLD, NEW = f"{FOLDER}/0002_old.py", f"{FOLDER}/0003_new.py"
+OLD_WARNING = f"{OLD}: users_user.first_name is gone"
+NEW_WARNING = f"{NEW}: users_user.last_name is gone"
+ALL = "Warnings are about all migrations, because "
+
+
+def add_old(project):
+    (project / OLD).write_text(MIGRATION.format(DROP.format("first_name")))
+
+
+def add_new(project):
+    text = MIGRATION.format(DROP.format("last_name"))
+    (project / NEW).write_text(text.replace("0001_initial", "0002_old"))
+
+
+def git(project, *arguments):
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.com")
+    return project.run_ok("git", *identity, *arguments).stdout.strip()
+
+
+def save(project, title):
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", title)
+
+
+@pytest.fixture(scope="module")
+def origin(render_for_module, tmp_path_factory):
+    """Return a repository whose main has an old migration, and whose branch a new one.
+
+    Another branch has what GitHub checks out for a pull request: both, merged. Main has
+    gone on since the branch began.
+    """
+    project = render_for_module()
+    add_old(project)
+    git(project, "init", "--quiet", "--initial-branch", "main")
+    save(project, "Old migration")
+    git(project, "checkout", "--quiet", "-b", "change")
+    add_new(project)
+    save(project, "New migration")
+    for number in range(3):
+        (project / f"note-{number}.txt").write_text("")
+        save(project, "Note")
+    git(project, "checkout", "--quiet", "main")
+    (project / "README.md").write_text("")
+    save(project, "README")
+    git(project, "checkout", "--quiet", "-b", "merged")
+    git(project, "merge", "--quiet", "--no-edit", "change")
+    git(project, "checkout", "--quiet", "main")
+    return project
+
+
+@pytest.fixture
+def clone(origin, tmp_path):
+    """Return a function that clones a branch of the repository."""
+
+    def clone(branch, *options):
+        url = f"file://{origin.path}"
+        options = ("--quiet", "--branch", branch, *options)
+        git(origin, "clone", *options, url, str(tmp_path / "clone"))
+        return Project(tmp_path / "clone").installed()
+
+    return clone
+
+
+def check(project, **variables):
+    """Return what `make check-migrations` prints about the old and the new migration."""
+    output = project.make_ok("check-migrations", **variables).stdout
+    assert "Applying users.0002_old..." in output
+    first = next(line for line in output.splitlines() if "Warnings are" in line)
+    return first, OLD_WARNING in output, NEW_WARNING in output
+
+
+def test_branch_warns_about_its_own_migrations(clone):
+    _, old, new = check(clone("change"))
+
+    assert (old, new) == (False, True)
+
+
+def test_main_warns_about_its_last_commit_and_uncommitted_files(clone):
+    project = clone("main")
+    assert check(project)[1:] == (False, False)
+
+    add_new(project)
+    assert check(project)[1:] == (False, True)
+
+    save(project, "New migration")
+    git(project, "push", "--quiet", "origin", "HEAD:pushed")
+    git(project, "update-ref", "refs/remotes/origin/main", "HEAD")
+    assert check(project)[1:] == (False, True)
+
+    (project / "README.md").write_text("Edited")
+    save(project, "README")
+    git(project, "update-ref", "refs/remotes/origin/main", "HEAD")
+    assert check(project)[1:] == (False, False)
+
+
+def test_edited_migration_is_warned_about(clone):
+    project = clone("main")
+    with (project / OLD).open("a") as file:
+        file.write("# edited\n")
+
+    assert check(project)[1:] == (True, False)
+
+
+def test_project_in_a_folder_of_its_repository_knows_its_migrations(origin, tmp_path):
+    whole = Project(tmp_path)
+    project = origin.copy_to(tmp_path / "backend")
+    project.run_ok("rm", "-rf", ".git")
+    git(whole, "init", "--quiet", "--initial-branch", "main")
+    save(whole, "All")
+    add_new(project.installed())
+
+    assert check(project, BASE_COMMIT="HEAD")[1:] == (False, True)
+
+
+# What each provider's file sets, in a clone as its checkout makes it.
+PROVIDERS = {
+    "github": ("merged", ["--depth=2"], "HEAD^1"),
+    "gitlab": ("change", ["--depth=100"], " origin/change~4"),
+    "gitlab-merged": ("merged", ["--depth=100"], "HEAD^2~4 HEAD^1"),
+    "circleci": ("change", ["--filter=blob:none"], ""),
+}
+
+
+@pytest.mark.parametrize(
+    ("branch", "options", "base"), PROVIDERS.values(), ids=PROVIDERS
+)
+def test_clone_of_each_provider_is_enough(clone, branch, options, base):
+    first, *warned = check(clone(branch, *options), BASE_COMMIT=base)
+
+    assert not first.startswith(ALL)
+    assert warned == [False, True]
+
+
+UNKNOWN = {
+    "shallow": ("change", ["--depth=2"], "1" * 40, f"this clone has no commit {'1' * 40}."),
+    "first commit": ("main", ["--depth=1"], "", "this clone has no commit before the last one."),
+    "other branch": ("change", ["--single-branch"], "", "git has no branch origin/HEAD or"),
+    "other history": ("change", ["--depth=2", "--no-single-branch"], "", "git merge-base"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("branch", "options", "base", "reason"), UNKNOWN.values(), ids=UNKNOWN
+)
+def test_all_migrations_count_if_the_base_is_unknown(
+    clone, branch, options, base, reason
+):
+    first, *warned = check(clone(branch, *options), BASE_COMMIT=base)
+
+    assert first.startswith(ALL + reason)
+    assert warned == [True, branch == "change"]
+
+
+def test_all_migrations_count_without_a_repository(clone):
+    project = clone("main")
+    project.run_ok("rm", "-rf", ".git")
+
+    first, *warned = check(project)
+
+    assert first.startswith(f"{ALL}not a git repository")
+    assert warned == [True, False]
