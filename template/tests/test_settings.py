@@ -33,6 +33,13 @@ def test_example_is_enough_for_development(load):
     assert load("local", EXAMPLE)["DEBUG"]
 
 
+@pytest.mark.parametrize("debug", [True, False])
+def test_debug_toolbar_needs_debug(load, debug):
+    settings = load("local", EXAMPLE | {"DJANGO_DEBUG": str(debug)})
+
+    assert ("debug_toolbar" in settings["INSTALLED_APPS"]) == debug
+
+
 def test_required_variables_are_enough_for_production(load):
     settings = load("production", PRODUCTION)
 

@@ -14,7 +14,8 @@ PAGES = [TEMPLATE / "README.md", *sorted(TEMPLATE.glob("docs/**/*.md"))]
 ELSEWHERE = {
     "make ci",  # test_generated.py
     "make newest",  # test_nightly.py
-    "make dev",  # test_dev.py, as the next three
+    "make dev",  # test_dev.py, as the next four
+    "make dev PORT=8001",
     "make manage ARGS=createsuperuser",
     "make worker",
     "make beat",

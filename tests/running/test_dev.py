@@ -21,16 +21,60 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 
+OUTPUT = "reports/output"
+# A time in which 15 s pass in each second: any limit of time ends early.
+FAST = """
+import time
+
+real = time.monotonic
+begin = real()
+time.monotonic = lambda: begin + 15 * (real() - begin)
+"""
+# Blocks all other requests, like a breakpoint, for 45 s of that time.
+BLOCK = """
+import time
+from django.http import HttpResponse
+from django.urls import path
+from config.urls import urlpatterns
+
+async def page(request):
+    time.sleep(3)
+    return HttpResponse("done")
+
+urlpatterns += [path("block", page)]
+"""
+# Returns "old" after two seconds, and writes down that it begins and ends.
+TASK = """
+
+@shared_task
+def slow():
+    import time
+
+    with open("ran", "a") as file:
+        print("begin", file=file, flush=True)
+        time.sleep(2)
+        print("end", file=file)
+    return "old"
+"""
+
+
 @contextlib.contextmanager
-def making(project, *arguments, end):
-    """Run make in the background; yield its process, and end it with a signal."""
-    process = subprocess.Popen(
-        ["make", *arguments],
-        cwd=project.path,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def making(project, *arguments, end, **variables):
+    """Run make in the background; yield its process, and end it with a signal.
+
+    Its output is in a file that git ignores.
+    """
+    (project / OUTPUT).parent.mkdir(exist_ok=True)
+    with (project / OUTPUT).open("w") as output:
+        process = subprocess.Popen(
+            ["make", *arguments],
+            cwd=project.path,
+            env=clean_environment(**variables),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
     try:
         yield process
     finally:
@@ -39,17 +83,18 @@ def making(project, *arguments, end):
 
 
 @contextlib.contextmanager
-def serving(project):
+def serving(project, **variables):
     """Run `make dev` on a free port; yield a function that sends a request to it."""
     port = closed_port()
-    with making(project, "dev", f"PORT={port}", end=signal.SIGINT) as process:
+    options = ["dev", f"PORT={port}"]
+    with making(project, *options, end=signal.SIGINT, **variables) as process:
 
         def answers():
-            assert process.poll() is None, "make dev ended"
+            assert process.poll() is None, project.read(OUTPUT)
             with contextlib.suppress(OSError):
                 return fetch(port, "/healthz")
 
-        wait_until(answers, reason=lambda: "make dev does not answer")
+        wait_until(answers, reason=lambda: project.read(OUTPUT))
         yield functools.partial(fetch, port)
 
 
@@ -83,6 +128,15 @@ def test_make_dev_serves_pages_and_uploads(project):
         style = re.search(r'href="(/static/site[^"]*)"', body).group(1)
         assert fetch(style)[0] == 200
         assert fetch("/media/upload.txt") == (200, "uploaded")
+        assert 'id="djDebug"' in body
+        script = re.search(r'src="(/static/debug_toolbar/[^"]*js)"', body).group(1)
+        assert fetch(script)[0] == 200
+        panel = re.search(r'data-render-panel-url="([^"]*)"', body).group(1)
+        identifier = re.search(r'data-request-id="([^"]*)"', body).group(1)
+        query = f"?request_id={identifier}&panel_id=TemplatesPanel"
+        status, content = fetch(panel + query)
+        assert status == 200
+        assert "base.html" in content
 
         def is_changed():
             # Again, because runserver sees no change from before it began to watch.
@@ -90,6 +144,54 @@ def test_make_dev_serves_pages_and_uploads(project):
             return fetch("/") == (200, "changed")
 
         wait_until(is_changed)
+
+
+def test_make_dev_takes_the_next_free_port(project):
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # Another program may use it.
+            stack.enter_context(socket.create_server(("127.0.0.1", 8000)))
+        stack.enter_context(making(project, "dev", end=signal.SIGINT))
+
+        def announcement():
+            text = r"Port 8000 is in use: serving on http://localhost:(\d+) instead"
+            return re.search(text, project.read(OUTPUT))
+
+        wait_until(announcement, reason=lambda: project.read(OUTPUT))
+        port = int(announcement()[1])
+
+        def answers():
+            with contextlib.suppress(OSError):
+                return fetch(port, "/healthz") == (200, "ok")
+
+        wait_until(answers, reason=lambda: project.read(OUTPUT))
+
+
+def test_make_dev_refuses_a_given_port_that_is_in_use(project):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = project.make("dev", f"PORT={port}")
+
+    assert done.returncode == 2
+    assert f"Set another PORT than {port}: Address already in use." in done.stdout
+    assert "Running migrations" not in done.stdout
+
+
+def test_make_dev_refuses_a_port_that_is_no_number(project):
+    done = project.make("dev", PORT="http")
+
+    assert done.returncode == 2
+    assert "Set another PORT than http: invalid literal" in done.stdout
+
+
+def test_breakpoint_in_an_async_view_has_no_limit_of_time(render, tmp_path):
+    project = render(**REDIS_STATES["redis-channels"]).installed()
+    (project / "config/more_urls.py").write_text(BLOCK)
+    with (project / "config/settings/local.py").open("a") as settings:
+        settings.write('ROOT_URLCONF = "config.more_urls"\n')
+    (tmp_path / "sitecustomize.py").write_text(FAST)
+
+    with serving(project, PYTHONPATH=str(tmp_path)) as fetch:
+        assert fetch("/block") == (200, "done")
 
 
 def test_data_survives_a_restart_of_the_servers(project):
@@ -176,6 +278,33 @@ def test_worker_runs_tasks(render):
         done = project.make("manage", f'ARGS=shell -c "{task}"')
 
     assert "deleted 0" in done.stdout
+
+
+def test_worker_finishes_its_task_before_it_loads_changed_code(render):
+    project = render(**REDIS_STATES["redis-celery"])
+    with (project / "apps/users/tasks.py").open("a") as file:
+        file.write(TASK)
+    project.installed()
+    send = 'ARGS=shell -c "from apps.users.tasks import slow; slow.delay()"'
+
+    def ran():
+        file = project / "ran"
+        return file.read_text().split() if file.exists() else []
+
+    with making(project, "worker", end=signal.SIGINT) as worker:
+        project.make_ok("manage", send)
+        wait_until(ran, reason=lambda: project.read(OUTPUT))
+        project.edit("apps/users/tasks.py", 'return "old"', 'return "new"')
+        project.make_ok("manage", send)
+        wait_until(
+            lambda: "succeeded" in project.read(OUTPUT)
+            and "'new'" in project.read(OUTPUT),
+            reason=lambda: project.read(OUTPUT),
+        )
+
+    assert ran() == ["begin", "end", "begin", "end"]
+    with pytest.raises(ProcessLookupError):  # Nothing is left of its processes.
+        os.killpg(worker.pid, 0)
 
 
 def test_beat_keeps_its_file_in_an_ignored_folder(render):
