@@ -12,6 +12,8 @@ pytest_plugins = [
     "tests.support.passes",
     "tests.support.schedule",
 ]
+# These run in a generated project: see test_machinery.py.
+collect_ignore = ["running/machinery"]
 # What each worker reports about verdicts at its end
 reports = []
 

@@ -11,7 +11,6 @@ from redis import Redis
 from apps.health.checks.broker import check_broker
 from apps.users.tasks import delete_expired_sessions
 from config.celery import app
-from config.celery_url import celery_url
 from config.logs import request_id
 
 TIMEOUT = 60  # seconds, more than a busy machine needs
@@ -39,27 +38,6 @@ def broker(monkeypatch, settings):
             redis = Redis(connection_pool=client.connection_pool)
             for key in redis.scan_iter(f"{settings.REDIS_PREFIX}*"):
                 redis.delete(key)
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("rediss://host", "rediss://host:6379/0?ssl_cert_reqs=required"),
-        ("unix:///redis.sock?db=2", "redis+socket:///redis.sock?virtual_host=2"),
-        ("redis+socket:///redis.sock", "redis+socket:///redis.sock?virtual_host=0"),
-        ("amqp://ann:p@host//", "amqp://ann:p@host//"),
-        ("sqs://", "sqs://"),
-        ("django-db", "django-db"),
-    ],
-)
-def test_celery_gets_an_address_that_it_reads(url, expected):
-    assert celery_url(url) == celery_url(expected) == expected
-
-
-@pytest.mark.parametrize("url", ["host:6379", "redis://", "sentinel://host:26379"])
-def test_address_that_celery_misreads_is_refused(url):
-    with pytest.raises(ValueError, match="^Use "):
-        celery_url(url)
 
 
 def test_task_deletes_only_expired_sessions(sessions):

@@ -35,7 +35,6 @@ REDIS = {
     "scripts/servers/valkey/probe.py",
     "scripts/servers/valkey/variables.toml",
     "tests/test_cache.py",
-    "tests/test_redis.py",
 }
 CELERY = {
     "apps/health/checks/broker.py",
@@ -53,7 +52,6 @@ CHANNELS = {
     "config/channel_layer.py",
     "config/socket_logs.py",
     "tests/test_consumers.py",
-    "tests/test_pool.py",
 }
 NO_CHANNELS = {"config/wsgi.py", "tests/test_wsgi.py"}
 DOCKER = {".dockerignore", "Dockerfile", "compose.yaml"}

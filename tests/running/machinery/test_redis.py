@@ -2,7 +2,7 @@ import pytest
 from environs import EnvError
 
 from config.env import env
-from config.redis import redis_url
+from config.redis import is_redis, redis_url
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,8 @@ def test_variable_accepts_self_signed_certificates(monkeypatch, url, expected):
     monkeypatch.setenv("REDIS_VERIFY_TLS", "false")
 
     assert redis_url(url) == expected
+
+
+def test_address_of_another_kind_of_server_is_known():
+    assert is_redis("valkeys://host")
+    assert not is_redis("amqp://host")
