@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import django
 from django.conf import settings
-from django.db import connection
+from django.db import NotSupportedError, connection
 
 from apps.release.management.commands.migrate import Command
 from scripts.compatibility import breaks, read_schema
@@ -31,7 +31,11 @@ def main():
     with patch.object(
         Command, "migration_progress_callback", watching(changed, warnings)
     ):
-        connection.creation.create_test_db(verbosity=2, autoclobber=True)
+        try:
+            connection.creation.create_test_db(verbosity=2, autoclobber=True)
+        except NotSupportedError as error:
+            reason = str(error).partition("\n")[0]
+            sys.exit(f"{reason}. Set POSTGRES_HOST to a PostgreSQL that supports it.")
     connection.creation.destroy_test_db(name)
     show(warnings)
 

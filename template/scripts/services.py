@@ -81,9 +81,12 @@ def start(names):
             spawn(supervisor)
             spawned += 1
         time.sleep(0.02)
-    addresses = json.loads(ADDRESSES.read_text())
+    published = json.loads(ADDRESSES.read_text())
     os.close(starting)
-    return {name: addresses[name] for name in names}
+    problems = published["problems"]
+    if absent := [problems[name] for name in names if name in problems]:
+        sys.exit("\n".join(dict.fromkeys(absent)))
+    return {name: published["addresses"][name] for name in names}
 
 
 def spawn(supervisor_lock):

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import sys
-import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,8 +28,3 @@ def lock(name, *, shared=False, wait=True):
         os.close(descriptor)
         return None
     return descriptor
-
-
-def folder_of(package):
-    """Return the folder of a package. Importing it could write to the home directory."""
-    return Path(sysconfig.get_path("platlib"), package)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from scripts.servers import load
+from scripts.servers import Unavailable, load
 from scripts.state import ADDRESSES, PATIENCE, STATE, lock
 
 IDLE = 10  # seconds
@@ -36,15 +36,18 @@ def main():
         leave_root()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(socket_folder()))
-        processes = [stack.enter_context(run(server, folder)) for server in SERVERS]
+        processes = []
+        addresses: dict[str, str] = {}
+        problems: dict[str, str] = {}
+        for package, server in zip(load(), SERVERS, strict=True):
+            try:
+                processes.append(stack.enter_context(run(server, folder)))
+            except Unavailable as problem:
+                problems |= dict.fromkeys(package.VARIABLES, str(problem))
+            for name, value in package.VARIABLES.items():
+                addresses[name] = value.format(folder=folder)
         stack.callback(ADDRESSES.unlink, missing_ok=True)
-        publish(
-            {
-                name: value.format(folder=folder)
-                for server in load()
-                for name, value in server.VARIABLES.items()
-            }
-        )
+        publish({"addresses": addresses, "problems": problems})
         wait_for_end(processes)
 
 
@@ -67,17 +70,32 @@ def leave_root():
     """Stop being root, because PostgreSQL refuses to run as root.
 
     In a user namespace of its own, root has no privileges and still owns its files.
-    Without namespaces, as on macOS and in most containers, become the user nobody.
+    Without namespaces, as on macOS and in most containers, become the user nobody. A
+    container may forbid that, too: then this stays root, and only PostgreSQL is missing.
     """
-    give_state_to(0)
+    # A container may forbid it. The files may belong to the right user already.
+    with contextlib.suppress(OSError):
+        give_state_to(0)
     with contextlib.suppress(AttributeError, OSError):
         os.unshare(os.CLONE_NEWUSER)
         return
-    nobody = pwd.getpwnam("nobody")
-    give_state_to(nobody.pw_uid)
+    with contextlib.suppress(KeyError, OSError):
+        become(pwd.getpwnam("nobody"))
+
+
+def become(user):
+    """Become a user, if that one can use the files; else stay root."""
+    give_state_to(user.pw_uid)
     os.setgroups([])
-    os.setgid(nobody.pw_gid)
-    os.setuid(nobody.pw_uid)
+    os.setegid(user.pw_gid)
+    os.seteuid(user.pw_uid)
+    if os.access(STATE, os.W_OK, effective_ids=True):
+        os.seteuid(0)
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+    else:
+        os.seteuid(0)
+        give_state_to(0)
 
 
 def give_state_to(user):
@@ -99,12 +117,13 @@ def socket_folder():
 @contextlib.contextmanager
 def run(server, folder):
     """Run a server, with its socket in the folder; yield its process when it is ready."""
-    process = subprocess.Popen(server.command(folder))
+    command = server.command(folder)
+    process = subprocess.Popen(command)
     try:
         while not server.is_ready(folder):
             if process.poll() is not None:
                 code = process.returncode
-                sys.exit(f"{server.PROGRAM.name} ended with exit code {code}.")
+                sys.exit(f"{command[0].name} ended with exit code {code}.")
             time.sleep(0.05)
         yield process
     finally:
@@ -139,10 +158,10 @@ def wait_for_end(processes):
 def end_leftovers():
     """End the servers that a killed supervisor has left running."""
     for server in SERVERS:
-        end_leftover(server.PROGRAM, server.PID_FILE)
+        end_leftover(server.PID_FILE)
 
 
-def end_leftover(program, pid_file):
+def end_leftover(pid_file):
     """End the server of a killed supervisor, and delete a misleading pid file.
 
     A file that names no process stays: it names the memory that PostgreSQL checks for
@@ -152,7 +171,8 @@ def end_leftover(program, pid_file):
     try:
         with contextlib.suppress(FileNotFoundError, IndexError, ValueError, *not_ours):
             process = psutil.Process(int(pid_file.read_text().split()[0]))
-            while process.cmdline()[:1] == [str(program)]:
+            # PostgreSQL's command line has the folder of its data.
+            while {str(pid_file), str(pid_file.parent)} & {*process.cmdline()}:
                 process.send_signal(signal.SIGINT)
                 time.sleep(0.1)
     except psutil.NoSuchProcess:

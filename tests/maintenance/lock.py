@@ -1,8 +1,9 @@
-"""Write extensions/requirements.jinja: each package once, behind the answers that need it.
+"""Write extensions/requirements.jinja and extensions/servers.jinja.
 
-`make lock` runs this. It renders the project for every combination of answers, compiles
-its pyproject.toml as the project's own `make lock` does, and finds for each package the
-shortest guard that holds for exactly those combinations that have it.
+Each has every package once, behind the answers that need it. `make lock` runs this: it
+renders the project for every combination of answers, compiles its pyproject.toml as the
+project's own `make lock` does, and finds for each package the shortest guard that holds
+for exactly those combinations that have it.
 """
 
 import itertools
@@ -15,23 +16,15 @@ from pathlib import Path
 
 from copier import run_copy
 
-from tests.support.options import (
-    FULL,
-    REDIS_STATES,
-    TEMPLATE,
-    VERSIONS,
-    choices,
-    combinations,
-)
+from tests.support.options import TEMPLATE, choices, combinations
 
-SOURCE = TEMPLATE / "extensions" / "requirements.jinja"
-COMBINATIONS = combinations("redis", *VERSIONS) | {
-    # A target brings the same packages to each project, so the smallest and the largest do.
-    f"{name}-{size}-bucket": answers | uses | {"deploy_target": "heroku"}
-    for size, uses in (("none", REDIS_STATES["none"]), ("full", FULL))
-    for name, answers in combinations(*VERSIONS).items()
+SOURCES = TEMPLATE / "extensions"
+COMBINATIONS = combinations("redis", "django_version", "python_version")
+# Each source with the files that include it, by their value of `dev`
+FILES = {
+    "requirements.jinja": {False: "requirements.txt", True: "requirements-dev.txt"},
+    "servers.jinja": {False: "requirements-servers.txt"},
 }
-FILES = {False: "requirements.txt", True: "requirements-dev.txt"}
 HEADING = (
     "{# Written by `make lock`: every pinned package of the generated projects. #}\n"
 )
@@ -50,21 +43,23 @@ def main():
                 quiet=True,
             )
         compiled = list(pool.map(compile_project, projects))
-    places = {}
-    for answers, files in zip(COMBINATIONS.values(), compiled, strict=True):
-        for dev, text in files.items():
-            for requirement in requirements(text):
-                places.setdefault(requirement, set()).add(point(dev, answers))
-    SOURCE.write_text(HEADING + "".join(guarded(places)))
+    for source, files in FILES.items():
+        places = {}
+        for answers, texts in zip(COMBINATIONS.values(), compiled, strict=True):
+            for dev, name in files.items():
+                for requirement in requirements(texts[name]):
+                    places.setdefault(requirement, set()).add(point(dev, answers))
+        (SOURCES / source).write_text(HEADING + "".join(guarded(places)))
 
 
 def compile_project(project):
-    """Return the compiled requirements of a project, without and with dev."""
+    """Return the compiled requirements of a project, by the name of their file."""
     arguments = " ".join(sys.argv[1:])
     subprocess.run(
         ["make", "--silent", "lock", f"ARGS={arguments}"], cwd=project, check=True
     )
-    return {dev: (project / name).read_text() for dev, name in FILES.items()}
+    names = [name for files in FILES.values() for name in files.values()]
+    return {name: (project / name).read_text() for name in names}
 
 
 def requirements(text):
@@ -81,7 +76,6 @@ def point(dev, answers):
             "use_redis": redis,
             "has_worker": redis and answers["use_celery"],
             "has_channels": redis and answers["use_channels"],
-            "has_bucket": "deploy_target" in answers,
             "is_django_lts": answers["django_version"] == "5.2",
             "python_version": answers["python_version"],
         }.items()
@@ -90,8 +84,7 @@ def point(dev, answers):
 
 def guards(points):
     """Yield Jinja conditions from short to long, with the points at which each is true."""
-    names = ["dev", "use_redis", "has_worker", "has_channels", "has_bucket"]
-    names.append("is_django_lts")
+    names = ["dev", "use_redis", "has_worker", "has_channels", "is_django_lts"]
     atoms = names + [f"not {name}" for name in names]
     for version in choices("python_version"):
         atoms += [f'python_version == "{version}"', f'python_version != "{version}"']

@@ -58,9 +58,11 @@ def packages(rendered, shared_folder):
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            pins = rendered(**FULL) / "requirements-dev.txt"
-            copy_packages(pins, folder / "cache")
-            install(pins, folder / "cache", folder / "programs")
+            copy_packages(rendered(**FULL) / "requirements-dev.txt", folder / "cache")
+            # No job has these in its cache: it must not install them.
+            servers = rendered(**FULL) / "requirements-servers.txt"
+            with tempfile.TemporaryDirectory() as cache:
+                install(servers, cache, folder / "programs")
             project = rendered(python_version=PYTHON, **FULL)
             project.copy_to(folder / "project").installed()
     types = folder / "project/.mypy_cache"
@@ -76,7 +78,7 @@ def newest(packages, rendered, shared_folder):
         if not folder.exists():
             project = rendered(python_version=PYTHON).copy_to(folder)
             (folder / ".cache/newest").mkdir(parents=True)
-            options = {"PINS": ".cache/newest/", "UV_CACHE_DIR": str(packages[1])}
+            options = {"PINS": ".cache/newest", "UV_CACHE_DIR": str(packages[1])}
             project.make_ok("lock", ARGS="--upgrade", **options)
             project.make_ok("setup", **options)
 

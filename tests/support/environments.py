@@ -18,8 +18,15 @@ from tests.support.machine import UV, python_version
 from tests.support.options import TEMPLATE
 
 ENVIRONMENTS = TEMPLATE / ".cache/environments"
-INPUTS = ("requirements.txt", "requirements-dev.txt", ".python-version")
-LINKED = ("bin", "lib", "production", "pyvenv.cfg")
+INPUTS = (
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-servers.txt",
+    ".python-version",
+)
+LINKED = ("bin", "lib", "production", "pyvenv.cfg", "servers")
+# The files that show make what is installed, in the order of their making
+STAMPS = ("pyvenv.cfg", "installed", "servers/installed")
 
 
 def link_environment(project):
@@ -34,9 +41,10 @@ def link_environment(project):
     shared.parent.mkdir(parents=True, exist_ok=True)
     with shared.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (shared / "installed").exists():
+        for stamp in STAMPS:
             # The content is what counts, not when this project was rendered.
-            (shared / "installed").touch()
+            if (shared / stamp).exists():
+                (shared / stamp).touch()
         project.make_ok("setup", f"VENV={shared}")
         types = shared / "types"
         if not types.exists():

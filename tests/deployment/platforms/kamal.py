@@ -45,10 +45,7 @@ class Kamal(ByImage):
         "kamal lock release": {"--config-file", "--destination"},
         "scp -p": set(),
         "ssh deploy@": set(),
-        "ssh root@": {
-            *("--create-home", "--groups", "--shell", "--yes"),
-            *("--directory", "--group", "--owner"),
-        },
+        "ssh root@": {"--create-home", "--groups", "--shell", "--yes"},
         "ssh-keygen": set(),
         "ssh-keyscan": set(),
     }

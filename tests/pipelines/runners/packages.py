@@ -42,7 +42,5 @@ def copy_packages(pins, folder):
 
 def install(pins, cache, folder):
     """Install the packages of a lock file into a folder, from a cache of uv."""
-    uv = [UV, "pip", "install", "--quiet", "--cache-dir", cache, "--python", PYTHON]
-    subprocess.run(
-        [*uv, "--target", folder, "--require-hashes", "-r", pins], check=True
-    )
+    uv = [UV, "pip", "sync", "--quiet", "--cache-dir", cache, "--python", PYTHON]
+    subprocess.run([*uv, "--target", folder, "--require-hashes", pins], check=True)

