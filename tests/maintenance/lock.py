@@ -16,10 +16,22 @@ from pathlib import Path
 
 from copier import run_copy
 
-from tests.support.options import TEMPLATE, choices, combinations
+from tests.support.options import (
+    FULL,
+    REDIS_STATES,
+    TEMPLATE,
+    VERSIONS,
+    choices,
+    combinations,
+)
 
 SOURCES = TEMPLATE / "extensions"
-COMBINATIONS = combinations("redis", "django_version", "python_version")
+COMBINATIONS = combinations("redis", *VERSIONS) | {
+    # A target brings the same packages to each project, so the smallest and the largest do.
+    f"{name}-{size}-bucket": answers | uses | {"deploy_target": "heroku"}
+    for size, uses in (("none", REDIS_STATES["none"]), ("full", FULL))
+    for name, answers in combinations(*VERSIONS).items()
+}
 # Each source with the files that include it, by their value of `dev`
 FILES = {
     "requirements.jinja": {False: "requirements.txt", True: "requirements-dev.txt"},
@@ -76,6 +88,7 @@ def point(dev, answers):
             "use_redis": redis,
             "has_worker": redis and answers["use_celery"],
             "has_channels": redis and answers["use_channels"],
+            "has_bucket": "deploy_target" in answers,
             "is_django_lts": answers["django_version"] == "5.2",
             "python_version": answers["python_version"],
         }.items()
@@ -84,7 +97,8 @@ def point(dev, answers):
 
 def guards(points):
     """Yield Jinja conditions from short to long, with the points at which each is true."""
-    names = ["dev", "use_redis", "has_worker", "has_channels", "is_django_lts"]
+    names = ["dev", "use_redis", "has_worker", "has_channels", "has_bucket"]
+    names.append("is_django_lts")
     atoms = names + [f"not {name}" for name in names]
     for version in choices("python_version"):
         atoms += [f'python_version == "{version}"', f'python_version != "{version}"']

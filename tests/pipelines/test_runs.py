@@ -78,7 +78,7 @@ def newest(packages, rendered, shared_folder):
         if not folder.exists():
             project = rendered(python_version=PYTHON).copy_to(folder)
             (folder / ".cache/newest").mkdir(parents=True)
-            options = {"PINS": ".cache/newest", "UV_CACHE_DIR": str(packages[1])}
+            options = {"PINS": ".cache/newest/", "UV_CACHE_DIR": str(packages[1])}
             project.make_ok("lock", ARGS="--upgrade", **options)
             project.make_ok("setup", **options)
 

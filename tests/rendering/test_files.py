@@ -62,9 +62,12 @@ DEPLOYMENT = {
     "deploy/smoke.py",
     "docs/deployment.md",
 }
+# For targets that lose the disk of a process, as each of them does
+BUCKET = {"config/bucket.py", "tests/test_uploads.py"}
 PROVIDERS = {name: set(reader.FILES) for name, reader in READERS.items()}
 ROLLBACK = {github.ROLLBACK}
 OPTIONAL = REDIS | CELERY | CHANNELS | NO_CHANNELS | DOCKER | ROLLBACK | DEPLOYMENT
+OPTIONAL |= BUCKET
 OPTIONAL = OPTIONAL.union(*PROVIDERS.values())
 OPTIONAL = OPTIONAL.union(*(platform.own_files for platform in PLATFORMS.values()))
 
@@ -74,7 +77,7 @@ TRACES = {
     # A program can come from there in any project.
     "github": r"github(?!\.com/[\w-]+/[\w-]+/releases/download/)",
     **{name.partition("-")[0]: platform.trace for name, platform in PLATFORMS.items()},
-    "deployment": "deployment|smoke|rollback|roll back|/deploy",
+    "deployment": r"deployment|smoke|rollback|roll back|/deploy|\bbucket|\bs3\b|boto",
     "use_redis": r"redis|valkey|cache\b.*backend",
     "use_celery": r"celery|\bbeat\b|broker|kombu|tasks?\.py|(?<!uvicorn)(?<!uvicorn[-_])worker\b",
     "use_docker": r"dockerfile|\bcompose\b|docker build|make (image|publish)|buildx",
@@ -87,6 +90,7 @@ MADE = {
     "apps/blog/",
     "apps/blog/models.py",
     "locale/",
+    "media/",
     "tests.py",
 }
 
@@ -103,7 +107,7 @@ def test_project_has_exactly_the_files_of_its_answers(rendered, name, answers):
     if answers.get("use_docker"):
         expected |= DOCKER
     if platform := platform_of(**answers):
-        expected |= DEPLOYMENT | platform.files(answers)
+        expected |= DEPLOYMENT | BUCKET | platform.files(answers)
         if answers["ci_provider"] == "github":
             expected |= ROLLBACK
     expected |= CHANNELS if answers.get("use_channels") else NO_CHANNELS

@@ -27,6 +27,7 @@ ROW = {
     "deploys": True,
     "asks_names": True,
     "asks_servers": False,
+    "keeps_files": False,
     "files": ["/dummy.toml"],
     "runs_image": True,
     "service_label": False,
@@ -41,8 +42,8 @@ ROW = {
     "registry_variables": False,
 }
 PHRASES = {"needs": "dummyctl", "without_record": "dummyctl confirms it"}
-BLOCKS = ["intro", "setup", "after_setup", "variables", "failures", "after_failures"]
-BLOCKS += ["by_hand"]
+BLOCKS = ["intro", "setup", "after_setup", "variables", "uploads", "failures"]
+BLOCKS += ["after_failures", "by_hand"]
 MODULE = """\
 \"\"\"Dummy.\"\"\"
 

@@ -19,15 +19,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.seconds(15)]
 MACHINERY = Path(__file__).with_name("machinery")
 # The module without which a project has nothing for these files to test
 NEEDS = {
+    "test_bucket.py": "config/bucket.py",
     "test_cache.py": "config/cache.py",
     "test_celery_url.py": "config/celery_url.py",
     "test_pool.py": "config/pool.py",
     "test_redis.py": "config/redis.py",
     "test_sockets.py": "config/socket_logs.py",
 }
-# Each use of Redis, and each version with all of them
+# Each use of Redis, and each version with all of them and with a bucket for uploads
 PROJECTS = combinations("redis") | {
-    name: FULL | versions
+    name: FULL | versions | {"deploy_target": "heroku"}
     for name, versions in combinations("django_version", "python_version").items()
 }
 

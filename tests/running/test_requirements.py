@@ -1,7 +1,13 @@
 """The generated lock files are what the generated pyproject.toml compiles to."""
 
+import datetime
 import fcntl
+import hashlib
+import http.server
+import json
+import shlex
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -56,3 +62,118 @@ def test_pip_installs_the_lock_file(rendered, tmp_path):
     project.run_ok(
         f"{tmp_path}/venv/bin/pip", "install", "--require-hashes", "-r", NAMES[0]
     )
+
+
+# The options that the manager pip-compile of Renovate 44 knows, and that are used here
+RENOVATE = {
+    "--constraint",
+    "--exclude-newer",
+    "--generate-hashes",
+    "--group",
+    "--output-file",
+    "--python-version",
+    "--universal",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_renovate_can_run_the_command_in_a_lock_file(rendered, name):
+    project = rendered(**FULL)
+
+    _, line, *_ = project.read(name).splitlines()
+
+    program, *arguments = shlex.split(line.removeprefix("#    "))
+    assert [program, *arguments[:2]] == ["uv", "pip", "compile"]
+    options = [it.partition("=")[0] for it in arguments[2:] if it.startswith("-")]
+    assert set(options) <= RENOVATE
+    # An option with a space before its value would leave a second source.
+    sources = [it for it in arguments[2:] if not it.startswith("-")]
+    assert sources == ["pyproject.toml"]
+    assert f"--output-file={name}" in arguments
+
+
+# The lock files and the age of releases
+
+PROJECT = """\
+[project]
+name = "young"
+version = "1"
+requires-python = ">=3.12"
+dependencies = ["example"]
+
+[dependency-groups]
+dev = []
+"""
+# Its versions, and how many days ago each was uploaded.
+RELEASES = {"1.0": 30, "1.1": 8, "1.2": 6}
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    """Return the address of a package index that has only the package `example`."""
+    folder = tmp_path_factory.mktemp("index")
+    files = []
+    for version, days in RELEASES.items():
+        text = f"Metadata-Version: 2.1\nName: example\nVersion: {version}\n"
+        name = f"example-{version}-py3-none-any.whl"
+        (folder / f"{name}.metadata").write_text(text)
+        uploaded = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days)
+        files.append(
+            {
+                "filename": name,
+                "url": f"/{name}",
+                "hashes": {"sha256": hashlib.sha256(name.encode()).hexdigest()},
+                "core-metadata": {
+                    "sha256": hashlib.sha256(text.encode()).hexdigest(),
+                },
+                "upload-time": uploaded.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+        )
+    meta = {"api-version": "1.1"}
+    page = {"meta": meta, "name": "example", "files": files, "versions": [*RELEASES]}
+
+    class Index(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            file = folder / self.path.strip("/")
+            is_page = self.path == "/simple/example/"
+            if not is_page and not file.is_file():
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Type", "application/vnd.pypi.simple.v1+json")
+            self.end_headers()
+            self.wfile.write(
+                json.dumps(page).encode() if is_page else file.read_bytes()
+            )
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/simple"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("exception", "version"),
+    [
+        ("", "1.1"),
+        ('[tool.uv]\nexclude-newer-package = { example = "0 days" }\n', "1.2"),
+    ],
+    ids=["release", "security fix"],
+)
+@pytest.mark.parametrize("arguments", ["", "--upgrade"])
+def test_lock_takes_a_release_after_seven_days(
+    rendered, tmp_path, index, exception, version, arguments
+):
+    project = rendered().copy_to(tmp_path / "project")
+    (project / "pyproject.toml").write_text(PROJECT + exception)
+    (project / NAMES[0]).write_text("example==1.0\n" if arguments else "")
+    variables = {"UV_DEFAULT_INDEX": index, "UV_CACHE_DIR": str(tmp_path / "cache")}
+
+    project.make_ok("lock", f"ARGS={arguments}", **variables)
+
+    for name in NAMES:
+        assert f"example=={version} " in project.read(name)

@@ -37,6 +37,7 @@ class Fly(ByImage):
         "flyctl deploy": {"--app", "--image", "--skip-release-command"},
         "flyctl ips allocate": {"--app"},
         "flyctl logs": {"--app", "--no-tail"},
+        "flyctl storage create": {"--app", "--name"},
         "flyctl mpg attach": {"--app"},
         "flyctl mpg create": {"--name", "--pg-major-version", "--plan", "--region"},
         "flyctl redis create": {

@@ -45,7 +45,10 @@ class Kamal(ByImage):
         "kamal lock release": {"--config-file", "--destination"},
         "scp -p": set(),
         "ssh deploy@": set(),
-        "ssh root@": {"--create-home", "--groups", "--shell", "--yes"},
+        "ssh root@": {
+            *("--create-home", "--groups", "--shell", "--yes"),
+            *("--directory", "--group", "--owner"),
+        },
         "ssh-keygen": set(),
         "ssh-keyscan": set(),
     }

@@ -1,5 +1,7 @@
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.core.mail import send_mail
 
 from apps.health.checks import NotReady
@@ -23,3 +25,16 @@ def test_site_without_static_files_is_not_ready(production):
 def test_mail_without_a_server_is_refused(production):
     with pytest.raises(ImproperlyConfigured, match="Set EMAIL_HOST"):
         send_mail("Subject", "Text", None, ["ann@example.com"])
+
+
+def test_upload_without_a_place_is_refused(production):
+    with pytest.raises(ImproperlyConfigured, match="MEDIA_ROOT"):
+        default_storage.save("upload.txt", ContentFile("text"))
+
+
+def test_uploads_are_kept_in_an_existing_folder(production, tmp_path):
+    production.MEDIA_ROOT = tmp_path
+
+    name = default_storage.save("upload.txt", ContentFile("text"))
+
+    assert (tmp_path / name).read_text() == "text"
