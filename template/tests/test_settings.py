@@ -79,7 +79,7 @@ def test_database_url_contains_every_part(load, required):
         "user",
         "secret",
         "host",
-        6543,
+        "6543",
         "name",
     ]
 

@@ -8,6 +8,7 @@ import socketserver
 import ssl
 import subprocess
 import threading
+from urllib.parse import quote
 
 import pytest
 
@@ -85,9 +86,94 @@ USES = [use_cache, use_broker, use_results, use_channel, check_readiness, wait]
 with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
     print(json.dumps(pool.map(run, json.loads(sys.argv[1]), chunksize=1)))
 """
+CREATE_ROLE = """
+import sys, psycopg
+with psycopg.connect(host=sys.argv[1], user="postgres", dbname="postgres") as connection:
+    connection.execute("CREATE ROLE ann LOGIN")
+"""
 USES = ["use_cache", "use_broker", "use_results", "use_channel"]
 USES += ["check_readiness", "wait"]
-# A form of an address, more variables, and what happens to every use of Redis
+# Connects with Django and with `make wait`, and prints what happens, for each row.
+USE_POSTGRES = """
+import json, multiprocessing, os, sys
+import django
+from environs import EnvError
+
+def use_django():
+    from apps.health.checks.database import check_database
+    check_database()
+
+def wait():
+    from scripts.servers.postgres import probe
+    for connect in probe.find_servers().values():
+        connect()
+
+def run(variables):
+    os.environ.update(variables)
+    try:
+        django.setup()
+    except EnvError as error:
+        return {"refused": str(error)}
+    return {"django": attempt(use_django), "wait": attempt(wait)}
+
+def attempt(use):
+    try:
+        use()
+        return "ok"
+    except (Exception, SystemExit) as error:
+        return str(error)
+
+with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
+    print(json.dumps(pool.map(run, json.loads(sys.argv[1]), chunksize=1)))
+"""
+# A form of DATABASE_URL, more variables, and what happens to every use
+VERIFY = {"POSTGRES_SSLMODE": "verify-full", "POSTGRES_SSLROOTCERT": "{ca}"}
+POSTGRES = [
+    (f"postgres://ann:{ENCODED}@localhost:{{port}}/postgres", {}, "ok"),
+    ("postgresql://postgres@[::1]:{port}/postgres?target_session_attrs=any", {}, "ok"),
+    ("postgresql://postgres@localhost:1,localhost:{port}/postgres", {}, "ok"),
+    ("postgresql:///postgres?host={folder}&user=postgres", {}, "ok"),
+    ("postgresql://postgres@{encoded_folder}/postgres?sslmode=require", {}, "ok"),
+    ("postgres://postgres@localhost:{port}/postgres?pgbouncer=true", {}, "ok"),
+    (
+        "postgres://postgres@localhost:{port}/postgres?sslmode=require",
+        {},
+        "not support SSL",
+    ),
+    # The certificate of a private authority, of a public one, and of none
+    ("postgres://postgres@localhost:{tls}/postgres?sslmode=require", {}, "ok"),
+    (
+        "postgres://postgres@localhost:{tls}/postgres"
+        "?sslmode=verify-full&sslrootcert={ca}&channel_binding=prefer",
+        {},
+        "ok",
+    ),
+    ("postgres://postgres@localhost:{tls}/postgres", VERIFY, "ok"),
+    (
+        "postgres://postgres@localhost:{tls}/postgres?sslmode=verify-full",
+        {"POSTGRES_SSLROOTCERT": "system", "SSL_CERT_FILE": "{ca}"},
+        "ok",
+    ),
+    (
+        "postgres://postgres@localhost:{tls}/postgres?sslmode=verify-full",
+        {"POSTGRES_SSLROOTCERT": "system", "SSL_CERT_DIR": "{ca_folder}"},
+        "ok",
+    ),
+    (
+        "postgres://postgres@localhost:{tls}/postgres?sslrootcert=system",
+        {},
+        "certificate verify failed",
+    ),
+    # A certificate for another name
+    ("postgres://postgres@127.0.0.1:{tls}/postgres", VERIFY, "does not match"),
+    # A server that accepts connections and never answers
+    (
+        "postgres://postgres@localhost:{silent}/postgres",
+        {"POSTGRES_TIMEOUT": "2"},
+        "timeout expired",
+    ),
+]
+# A form of REDIS_URL, more variables, and what happens to every use
 REDIS = [
     ("redis://:secret@127.0.0.1:{port}", {}, "ok"),
     ("redis://default:secret@localhost:{port}/", {}, "ok"),
@@ -125,11 +211,12 @@ def certificate(tmp_path_factory):
         ["openssl", "req", "-x509", "-newkey", "ec", "-noenc", "-days", "2"]
         + ["-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=localhost"]
         + ["-addext", "subjectAltName=DNS:localhost"]
-        + ["-keyout", "key.pem", "-out", "ca.pem"],
+        + ["-keyout", "ca.key", "-out", "ca.pem"],
         cwd=folder,
         check=True,
         capture_output=True,
     )
+    subprocess.run(["openssl", "rehash", folder], check=True)
     return folder / "ca.pem"
 
 
@@ -154,18 +241,47 @@ def redis(project, tmp_path_factory, certificate):
         process.wait()
 
 
+@pytest.fixture(scope="module")
+def postgres(project, certificate):
+    """Yield what the addresses of a PostgreSQL with and without TLS contain, by name."""
+    with project.services() as variables, socket.create_server(("", 0)) as silent:
+        folder = variables["POSTGRES_HOST"]
+        path = f"{folder}/.s.PGSQL.5432"
+        project.run_ok(".venv/bin/python", "-c", CREATE_ROLE, folder)
+        with relay(path) as port, relay(path, certificate, wait_for_tls) as tls:
+            yield {
+                "port": port,
+                "tls": tls,
+                "ca": certificate,
+                "ca_folder": certificate.parent,
+                "folder": folder,
+                "encoded_folder": quote(folder, safe=""),
+                "silent": silent.getsockname()[1],
+            }
+
+
+def wait_for_tls(client):
+    """Answer the request of libpq for TLS, as PostgreSQL does."""
+    assert client.recv(8)[4:] == b"\x04\xd2\x16\x2f"
+    client.sendall(b"S")
+
+
 @contextlib.contextmanager
-def relay(path, certificate=None):
-    """Serve a Unix socket on a port of localhost, with TLS if there is a certificate."""
+def relay(path, certificate=None, begin=lambda client: None):
+    """Serve a Unix socket on a port of localhost, with TLS if there is a certificate.
+
+    `begin` gets the connection before TLS starts.
+    """
 
     class Relay(socketserver.BaseRequestHandler):
         def handle(self):
             client, server = self.request, socket.socket(socket.AF_UNIX)
             with server, contextlib.suppress(OSError):
                 if certificate:
+                    begin(client)
                     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
                     context.load_cert_chain(
-                        certificate, certificate.with_name("key.pem")
+                        certificate, certificate.with_name("ca.key")
                     )
                     client = context.wrap_socket(client, server_side=True)
                 server.connect(str(path))
@@ -199,22 +315,39 @@ def pass_on_both_ways(client, server):
 
 
 def test_every_use_of_redis_reads_every_form(project, redis):
-    rows = [
-        {name: text.format(**redis) for name, text in variables.items()}
-        for form, more, _ in REDIS
-        for variables in [{"REDIS_URL": form, **more}]
-    ]
     variables = production() | {
         "DJANGO_SETTINGS_MODULE": "config.settings.production",
         "POSTGRES_HOST": "db.invalid",
         "POSTGRES_PASSWORD": "any",
     }
-    command = (".venv/bin/python", "-c", USE_REDIS, json.dumps(rows))
 
-    done = project.run_ok(*command, **variables)
+    results = run(project, USE_REDIS, "REDIS_URL", REDIS, redis, variables)
 
-    results = json.loads(done.stdout.splitlines()[-1])
-    for (form, _, expected), uses in zip(REDIS, results, strict=True):
-        assert list(uses) == USES, form
+    assert_results(REDIS, results, USES)
+
+
+def test_every_use_of_postgres_reads_every_form(project, postgres):
+    variables = {"DJANGO_SETTINGS_MODULE": "config.settings.local"}
+    variables |= {"REDIS_URL": "redis://redis.invalid"}
+
+    results = run(project, USE_POSTGRES, "DATABASE_URL", POSTGRES, postgres, variables)
+
+    assert_results(POSTGRES, results, ["django", "wait"])
+
+
+def run(project, script, name, rows, places, variables):
+    """Return what the script prints for each row, whose address is in the named variable."""
+    filled = [
+        {key: text.format(**places) for key, text in {name: form, **more}.items()}
+        for form, more, _ in rows
+    ]
+    command = (".venv/bin/python", "-c", script, json.dumps(filled))
+    done = project.run_ok(*command, timeout=120, **variables)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def assert_results(rows, results, names):
+    for (form, _, expected), uses in zip(rows, results, strict=True):
+        assert list(uses) == names, form
         for use, result in uses.items():
             assert expected in result, (form, use)

@@ -44,6 +44,7 @@ def test_list_has_neither_spaces_nor_empty_words(load, required, module, name):
         ("DJANGO_SECURE_HSTS_SECONDS", "an hour"),
         ("EMAIL_USE_TLS", "maybe"),
         ("POSTGRES_PORT", "default"),
+        ("POSTGRES_SSLMODE", "no-verify"),
         ("SENTRY_DSN", "example"),
         ("SITE_URL", "example"),
         ("DATABASE_URL", "example"),
