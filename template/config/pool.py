@@ -1,5 +1,6 @@
 """The pools of connections to the databases, which the threads of a process share."""
 
+import psycopg_pool  # noqa: F401  # Otherwise the first request waits for its import.
 from django.conf import settings
 from django.db import connections
 

@@ -104,6 +104,17 @@ def test_command_ends_without_waiting_for_its_connections(project, environment):
     assert done.stdout == "1\n"
 
 
+def test_pool_opens_connections_with_the_lts_of_django(render_for_module):
+    answers = REDIS_STATES["redis-channels"] | {"django_version": "5.2"}
+    project = render_for_module(**answers).installed()
+    module = {"DJANGO_SETTINGS_MODULE": "config.settings.production"}
+    with project.services() as variables:
+        environment = production() | variables | module
+        done = project.run_ok(".venv/bin/python", "-c", CONNECT, **environment)
+
+    assert done.stdout == "1\n"
+
+
 @pytest.mark.parametrize("project", ["redis-celery-channels"], indirect=True)
 def test_worker_shares_no_connection_with_its_children(project, environment):
     with (project / "config/celery.py").open("a") as celery:
