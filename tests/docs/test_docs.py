@@ -31,8 +31,10 @@ ELSEWHERE = {
     "make rollback",
     "make smoke",  # test_smoke.py
     "make tools",  # test_tools.py
-    "make image",  # test_image.py, as the next two
+    "make image",  # test_image.py, as the next four
     "docker compose up --build",
+    "docker compose run --rm test",
+    "docker compose run --rm web python manage.py shell",
     "docker compose --profile production up --build proxy",
     "make audit",  # test_runs.py
     "uvx copier update",  # test_copier.py

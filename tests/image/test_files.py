@@ -51,7 +51,7 @@ def compose(rendered):
 
 def services(answers):
     """Return the services that Compose starts in a project with these answers."""
-    found = {"web", "migrate", "postgres", "production", "proxy"}
+    found = {"web", "migrate", "test", "postgres", "production", "proxy"}
     found |= {"redis"} if answers["use_redis"] else set()
     return found | ({"worker", "beat"} if answers.get("use_celery") else set())
 
@@ -76,7 +76,10 @@ def test_services_start_after_healthy_dependencies(compose):
     services = compose(**FULL)["services"]
 
     servers = {name for name, it in services.items() if "healthcheck" in it}
-    assert services["migrate"]["depends_on"].keys() == servers == {"postgres", "redis"}
+    assert servers == {"postgres", "redis"}
+    for name in ("migrate", "test"):
+        needs = services[name]["depends_on"]
+        assert needs == dict.fromkeys(servers, {"condition": "service_healthy"})
     for name in ("web", "worker", "beat", "production"):
         needs = services[name]["depends_on"]
         assert needs == {"migrate": {"condition": "service_completed_successfully"}}
@@ -99,10 +102,22 @@ def test_compose_publishes_ports_only_on_localhost(compose):
 def test_compose_runs_the_production_image_unchanged(compose):
     production = compose(**FULL)["services"]["production"]
 
-    assert production["volumes"] == []
+    assert production["volumes"] == production["env_file"] == []
+    assert production["build"] == "."
     assert "command" not in production
     variables = production["environment"]
     assert variables["DJANGO_SETTINGS_MODULE"] == "config.settings.production"
+
+
+def test_env_file_is_optional_and_has_no_addresses_of_servers(compose):
+    services = compose(**FULL)["services"]
+
+    for name in ("web", "worker", "beat", "migrate", "test"):
+        assert services[name]["env_file"] == [{"path": ".env", "required": False}]
+        variables = services[name]["environment"]
+        assert "@postgres/" in variables["DATABASE_URL"]
+        addresses = [it for it in variables.values() if "//redis:6379/" in str(it)]
+        assert len(addresses) == 4
 
 
 def test_docker_adds_three_files(rendered):

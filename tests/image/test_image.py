@@ -1,10 +1,12 @@
 """Build and run the image with the engine of the docker command."""
 
 import contextlib
+import io
 import json
 import os
 import re
 import subprocess
+import tarfile
 import threading
 import time
 import uuid
@@ -110,16 +112,40 @@ def given(variables):
 
 
 @contextlib.contextmanager
-def container(image, variables, *command, options=(), port=None):
-    """Run a container; yield its name and its port."""
+def container(image, variables, *command, options=(), port=None, code=None):
+    """Run a container, with the code that a volume would bring; yield its name and port."""
     name, port = f"slipway-test-{uuid.uuid4()}", port or closed_port()
-    options = [*RUN, "--detach", "--name", name, *options]
+    options = ["create", "--network", "host", "--name", name, *options]
     done = docker(*options, *given(variables | {"PORT": str(port)}), image, *command)
     assert done.returncode == 0, done.stdout
     try:
+        if code:
+            subprocess.run(["docker", "cp", "-", f"{name}:/"], input=code, check=True)
+        done = docker("start", name)
+        assert done.returncode == 0, done.stdout
         yield name, port
     finally:
         docker("rm", "--force", name)
+
+
+def code_of(project, owner):
+    """Return an archive with the project's code in /app, which belongs to this user."""
+
+    def owned(info):
+        info.uid = info.gid = owner
+        hidden = info.name.startswith(("app/.venv", "app/.services", "app/.cache"))
+        return None if hidden else info
+
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as file:
+        file.add(project.path, "app", filter=owned)
+    return archive.getvalue()
+
+
+def result(name):
+    """Return the exit code of a container, once it has ended, and what it printed."""
+    code = docker("wait", name).stdout.strip()
+    return int(code), docker("logs", name).stdout
 
 
 def eventually(function, name):
@@ -242,20 +268,76 @@ def layers(image):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("service", ["web", "production"])
-def test_services_of_compose_serve(project, image, variables, service):
-    # With the command and environment of Compose, on the servers of this test.
-    found = yaml.safe_load(project.read("compose.yaml"))["services"][service]
-    assert variables.keys() >= {
-        name for name in found["environment"] if name.startswith(("POSTGRES", "REDIS"))
+def service_of_compose(project, name, variables):
+    """Return the command and the environment of a service, on the servers of this test."""
+    found = yaml.safe_load(project.read("compose.yaml"))["services"][name]
+    own = {name: str(value) for name, value in found["environment"].items()}
+    servers = {
+        name: value
+        for name, value in variables.items()
+        if name.startswith("POSTGRES") or value.startswith("redis:")
     }
-    port = closed_port()
-    command = found.get("command", "").replace("8000", str(port)).split()
-    environment = {name: str(value) for name, value in found["environment"].items()}
-    environment |= {k: v for k, v in variables.items() if not k.startswith("DJANGO")}
-    environment["SITE_URL"] = found["environment"].get("SITE_URL", "")
-    environment = {name: value for name, value in environment.items() if value}
-    with container(image, environment, *command, port=port) as (name, _):
+    servers |= {
+        "DATABASE_URL": "postgres://{POSTGRES_USER}:{POSTGRES_PASSWORD}@"
+        "{POSTGRES_HOST}:{POSTGRES_PORT}/{POSTGRES_DB}".format(
+            **{"POSTGRES_DB": "my_project", "POSTGRES_USER": "postgres"} | servers
+        )
+    }
+    addresses = {name for name, value in own.items() if "//postgres" in value}
+    addresses |= {name for name, value in own.items() if "//redis" in value}
+    assert addresses <= servers.keys()
+    return found.get("command", ""), own | {key: servers[key] for key in addresses}
+
+
+def test_production_service_of_compose_serves(project, image, variables):
+    command, environment = service_of_compose(project, "production", variables)
+    assert not command
+    with container(image, environment) as (name, port):
         status, body = eventually(lambda: fetch(port, "/readyz"), name)
 
     assert (status, json.loads(body)["release"]) == (200, RELEASE)
+
+
+@pytest.fixture(scope="module")
+def development(engine, project, image):
+    """Build the stage that Compose uses for development; yield its name."""
+    name = f"slipway-test-{uuid.uuid4()}"
+    build = ["build", "--target", "development", "--tag", name, "."]
+    done = docker(*build, cwd=project.path)
+    assert done.returncode == 0, done.stdout
+    yield name
+    docker("image", "rm", "--force", name)
+
+
+def test_web_service_of_compose_serves(project, development, variables):
+    command, environment = service_of_compose(project, "web", variables)
+    port = closed_port()
+    command = command.replace("8000", str(port)).split()
+    code = code_of(project, 1234)
+    options = {"port": port, "code": code}
+    with container(development, environment, *command, **options) as (name, _):
+        status, body = eventually(lambda: fetch(port, "/readyz"), name)
+
+    assert status == 200, body
+
+
+@pytest.mark.parametrize("owner", [0, 1234])
+def test_development_container_writes_as_the_owner_of_the_code(
+    project, development, variables, owner
+):
+    _, environment = service_of_compose(project, "web", variables)
+    command = ["sh", "-c", "python manage.py startapp shop && stat -c %u:%g shop"]
+    code = code_of(project, owner)
+    with container(development, environment, *command, code=code) as (name, _):
+        status, printed = result(name)
+
+    assert (status, printed.strip()) == (0, f"{owner}:{owner}")
+
+
+def test_tests_pass_in_the_test_service_of_compose(project, development, variables):
+    command, environment = service_of_compose(project, "test", variables)
+    code = code_of(project, 1234)
+    with container(development, environment, *command.split(), code=code) as (name, _):
+        status, printed = result(name)
+
+    assert status == 0, printed
