@@ -31,10 +31,11 @@ ELSEWHERE = {
     "make rollback",
     "make smoke",  # test_smoke.py
     "make tools",  # test_tools.py
-    "make image",  # test_image.py, as the next four
+    "make image",  # test_image.py, as the next five
     "docker compose up --build",
     "docker compose run --rm test",
-    "docker compose run --rm web python manage.py shell",
+    "docker compose run --rm test pytest --no-cov -k health",
+    "docker compose run --rm web python manage.py makemigrations",
     "docker compose --profile production up --build proxy",
     "make audit",  # test_runs.py
     "uvx copier update",  # test_copier.py
