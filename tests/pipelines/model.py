@@ -124,7 +124,7 @@ PIPELINE = {
     "nightly": {
         "audit": Job(run=["make audit"]),
         "newest": Job(
-            run=["make wait", "make newest", "make advice"],
+            run=["make wait", "make newest"],
             is_cached=False,
             **WITH_SERVICES,
         ),

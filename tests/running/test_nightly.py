@@ -1,11 +1,10 @@
-"""`make wait`, `make newest` and `make advice`: what the nightly pipeline adds."""
+"""`make wait` and `make newest`: what the nightly pipeline adds."""
 
 import shutil
 import socket
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -268,65 +267,3 @@ def test_newer_fails_for_a_file_without_packages(rendered, tmp_path):
 
     assert done.returncode == 1
     assert done.stdout.endswith("/newest pins no package.\n")
-
-
-# make advice
-
-
-def advise(project):
-    done = project.run_ok(sys.executable, "scripts/advice.py")
-    return done.stdout
-
-
-@pytest.fixture
-def report(rendered, tmp_path):
-    """Return a project with a test report whose n-th test takes n seconds."""
-    project = rendered().copy_to(tmp_path / "project")
-    (project / "reports").mkdir()
-    cases = "".join(
-        f'<testcase classname="tests.test_it" name="test_{n}" time="{n}.0" />'
-        for n in range(1, 13)
-    )
-    (project / "reports/junit.xml").write_text(f"<testsuites>{cases}</testsuites>")
-    return project
-
-
-@pytest.mark.parametrize("folder", ["apps/blog", "blog", ".venv/lib/blog"])
-@pytest.mark.parametrize(("number", "advised"), [(30, False), (31, True)])
-def test_advice_names_apps_with_more_than_30_migrations(
-    report, folder, number, advised
-):
-    (report / folder / "migrations").mkdir(parents=True)
-    for n in range(1, number + 1):
-        (report / folder / f"migrations/{n:04}_step.py").touch()
-
-    printed = advise(report)
-
-    advised = advised and not folder.startswith(".")
-    command = f'make manage ARGS="squashmigrations blog {number:04}_step"'
-    assert (command in printed) is advised
-    assert (f"blog has {number} migrations" in printed) is advised
-
-
-def test_advice_names_the_ten_slowest_tests(report):
-    named = [line.split()[-1] for line in advise(report).splitlines()[1:]]
-
-    assert named == [f"tests.test_it.test_{n}" for n in range(12, 2, -1)]
-
-
-@pytest.mark.parametrize("text", [None, "", "<testsuites><testcase"], ids=repr)
-def test_advice_requests_a_test_report_if_there_is_none(report, text):
-    path = Path(report / "reports/junit.xml")
-    path.unlink() if text is None else path.write_text(text)
-
-    assert advise(report) == "Run make test first to see the slowest tests.\n"
-
-
-@pytest.mark.slow
-def test_advice_reads_the_report_of_make_test(render):
-    project = render(coverage_threshold=0).with_one_short_test().installed()
-    project.make("test")
-
-    done = project.make_ok("advice")
-
-    assert done.stdout.splitlines()[-1].endswith(" s  tests.test_truth.test_truth")
