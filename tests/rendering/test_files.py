@@ -16,6 +16,7 @@ from tests.support.options import (
     QUESTIONS,
     REDIS_STATES,
     VERSIONS,
+    WITHOUT_UPDATES,
     choices,
 )
 from tests.support.tracked import tracked
@@ -113,6 +114,26 @@ def test_project_has_exactly_the_files_of_its_answers(rendered, name, answers):
     expected |= CHANNELS if answers.get("use_channels") else NO_CHANNELS
 
     assert rendered(**answers).files() == expected, name
+
+
+@pytest.mark.parametrize("answers", WITHOUT_UPDATES.values(), ids=WITHOUT_UPDATES)
+def test_project_without_updates_does_not_name_renovate(rendered, answers):
+    project = rendered(**answers)
+    other = rendered(**answers | {"use_renovate": True})
+
+    assert project.files() == other.files() - {"renovate.json"}
+    differing = {it for it in project.files() if project.read(it) != other.read(it)}
+    assert differing == {".copier-answers.yml", "docs/development.md"}
+    for name in project.files() - {".copier-answers.yml"}:
+        assert "renovate" not in project.read(name).lower()
+
+
+def test_projects_without_updates_have_each_other_answer():
+    projects = WITHOUT_UPDATES.values()
+    for question in ("ci_provider", "use_docker", "deploy_target", "dependency_audit"):
+        assert {answers[question] for answers in projects} == set(choices(question))
+    for state in REDIS_STATES.values():
+        assert any(state.items() <= answers.items() for answers in projects), state
 
 
 def chosen(answers):
@@ -232,8 +253,9 @@ def test_every_question_with_choices_is_combined():
         for name, question in QUESTIONS.items()
         if question["type"] == "bool" or "choices" in question
     }
-    # Its answer changes a job of the pipeline: tests/pipelines combines it.
-    assert asked - {"dependency_audit"} == combined
+    # The first changes a job of the pipeline: tests/pipelines combines it. The second
+    # adds a file: WITHOUT_UPDATES combines it.
+    assert asked - {"dependency_audit", "use_renovate"} == combined
     for name in combined:
         found = {answers.get(name, False) for answers in EVERY_COMBINATION.values()}
         assert found == set(choices(name))

@@ -96,3 +96,25 @@ ENFORCING = {
         "ci_provider", "redis", "use_docker", "deploy_target"
     ).items()
 }
+
+
+def without_updates():
+    """Return combinations without Renovate, by name.
+
+    Each choice of the questions about the provider, Redis, Docker, the target, the versions
+    and the audit is in at least one of them.
+    """
+    targets = combinations("use_docker", "deploy_target").items()
+    others = [
+        itertools.cycle(combinations(question).items())
+        for question in ("ci_provider", "redis", *VERSIONS, "dependency_audit")
+    ]
+    found = {}
+    for point in zip(targets, *others, strict=False):
+        name = "-".join(name for name, _ in point if name)
+        answers = {key: it for _, answers in point for key, it in answers.items()}
+        found[name] = answers | {"use_renovate": False}
+    return found
+
+
+WITHOUT_UPDATES = without_updates()
