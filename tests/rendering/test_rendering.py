@@ -194,6 +194,14 @@ def dry_run(folder):
     return [found] if found else []
 
 
+def test_recipes_have_at_most_four_lines(every_project):
+    for text in {project.read("Makefile") for project in every_project.values()}:
+        recipes = re.findall(r"^([^\t\n][^\n]*)\n((?:\t[^\n]*\n)+)", text, re.MULTILINE)
+        long = [rule for rule, lines in recipes if lines.count("\n") > 4]
+        assert len(recipes) > 20
+        assert long == []
+
+
 def test_no_tag_is_left(every_project):
     def has_no_tag(path, text):
         # Django has tags of its own, and a page names some.
