@@ -84,6 +84,28 @@ def test_database_url_contains_every_part(load, required):
     ]
 
 
+@pytest.mark.parametrize("address", [{}, {"DATABASE_URL": "postgres://host/name"}])
+def test_variables_set_how_the_database_is_verified(load, required, address):
+    variables = {"POSTGRES_SSLMODE": "verify-full", "POSTGRES_SSLROOTCERT": "ca.pem"}
+
+    settings = load("production", required | address | variables)
+
+    options = settings["DATABASES"]["default"]["OPTIONS"]
+    assert options["sslmode"] == "verify-full"
+    assert options["sslrootcert"] == "ca.pem"
+
+
+def test_public_authorities_are_those_of_the_machine(load, required, monkeypatch):
+    calls = []
+    name = "config.database_url.use_authorities_of_machine"
+    monkeypatch.setattr(name, lambda: calls.append(name))
+
+    load("production", required)
+    assert calls == []
+    load("production", required | {"POSTGRES_SSLROOTCERT": "system"})
+    assert calls == [name]
+
+
 def test_statement_timeout_adds_to_the_options_of_the_url(load, required):
     url = "postgres://host/name?options=-c%20work_mem%3D8MB"
     variables = {"DATABASE_URL": url, "STATEMENT_TIMEOUT": "2.5"}

@@ -69,28 +69,6 @@ def test_database_url_that_libpq_misreads_is_refused(load, required, url):
     assert "cret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("address", [{}, {"DATABASE_URL": "postgres://host/name"}])
-def test_variables_set_how_the_database_is_verified(load, required, address):
-    variables = {"POSTGRES_SSLMODE": "verify-full", "POSTGRES_SSLROOTCERT": "ca.pem"}
-
-    settings = load("production", required | address | variables)
-
-    options = settings["DATABASES"]["default"]["OPTIONS"]
-    assert options["sslmode"] == "verify-full"
-    assert options["sslrootcert"] == "ca.pem"
-
-
-def test_public_authorities_are_those_of_the_machine(load, required, monkeypatch):
-    calls = []
-    name = "config.database_url.use_authorities_of_machine"
-    monkeypatch.setattr(name, lambda: calls.append(name))
-
-    load("production", required)
-    assert calls == []
-    load("production", required | {"POSTGRES_SSLROOTCERT": "system"})
-    assert calls == [name]
-
-
 def test_libpq_finds_the_authorities_that_python_finds():
     with mock.patch.dict(os.environ, clear=True):
         paths = ssl.get_default_verify_paths()
