@@ -39,6 +39,7 @@ REDIS = {
 }
 CELERY = {
     "apps/health/checks/broker.py",
+    "apps/health/checks/results.py",
     "apps/users/tasks.py",
     "config/celery.py",
     "config/celery_url.py",

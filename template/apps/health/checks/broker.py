@@ -1,3 +1,5 @@
+import uuid
+
 from config.celery import app
 
 # Imports the client of the broker.
@@ -5,6 +7,11 @@ app.connection_for_write().get_transport_cls()
 
 
 def check_broker():
-    # Connects to the broker itself: a task run eagerly would never reach it.
-    with app.connection_for_write() as broker:
-        broker.ensure_connection(max_retries=1, timeout=2)
+    # A queue of its own: a task run eagerly would never reach the broker.
+    name = f"health-{uuid.uuid4()}"
+    with app.connection_for_write() as broker, broker.SimpleBuffer(name) as buffer:
+        try:
+            buffer.put(name)
+            buffer.get_nowait()
+        finally:
+            buffer.queue.delete()

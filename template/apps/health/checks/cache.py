@@ -15,3 +15,4 @@ def check_cache():
     cache.set(key, key, timeout=10)
     if cache.get(key) != key:
         raise NotReady("the cache lost a value")
+    cache.delete(key)
