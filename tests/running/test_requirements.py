@@ -104,6 +104,7 @@ dependencies = ["example"]
 
 [dependency-groups]
 dev = []
+servers = ["example"]
 """
 # Its versions, and how many days ago each was uploaded.
 RELEASES = {"1.0": 30, "1.1": 8, "1.2": 6}
