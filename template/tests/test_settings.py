@@ -116,6 +116,13 @@ def test_statement_timeout_adds_to_the_options_of_the_url(load, required):
     assert database["OPTIONS"]["options"] == expected
 
 
+def test_production_refuses_two_kinds_of_encrypted_mail(load, required):
+    variables = {"EMAIL_USE_TLS": "true", "EMAIL_USE_SSL": "true"}
+
+    with pytest.raises(EnvError, match="EMAIL_USE_TLS or EMAIL_USE_SSL"):
+        load("production", required | variables)
+
+
 def test_other_hosts_are_added_to_that_of_the_site(load, required):
     variables = {"DJANGO_ALLOWED_HOSTS": "www.example.com"}
 
