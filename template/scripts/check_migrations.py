@@ -18,11 +18,14 @@ from django.db import NotSupportedError, connection
 from apps.release.management.commands.migrate import Command
 from scripts.compatibility import breaks, read_schema
 from scripts.history import UnknownBase, changed_files, find_base
+from scripts.services import provide, wait_for_turn
 
 FORMAT = os.environ.get("WARNING_FORMAT") or "{path}: {text}"
 
 
 def main():
+    provide()
+    wait_for_turn()
     django.setup()
     name = connection.settings_dict["NAME"]
     changed = find_changed()

@@ -1,9 +1,8 @@
 """Run a command with real servers.
 
-python -m scripts.services run COMMAND...        with the services in its environment
-python -m scripts.services run-alone COMMAND...  when no other command does the same
-python -m scripts.services up                    keep the services until Ctrl-C
-python -m scripts.services stop                  stop them immediately
+python -m scripts.services run COMMAND...   with the services in its environment
+python -m scripts.services up               keep the services until Ctrl-C
+python -m scripts.services stop             stop them immediately
 
 Servers named in the environment or in .env are used. The others are embedded servers,
 which scripts/supervisor.py starts, shares between commands, and stops.
@@ -19,11 +18,12 @@ import time
 
 from dotenv import load_dotenv
 
-from scripts.servers import load
-from scripts.state import ADDRESSES, PATIENCE, ROOT, STATE, lock
+from scripts.servers import find_addresses, load
+from scripts.state import ADDRESSES, PATIENCE, ROOT, STATE, check_sockets, lock
 
 LOG = STATE / "log"
-SUPERVISOR = [sys.executable, "-m", "scripts.supervisor"]
+# A debugger that follows Python processes would end the servers with the program: `env` hides them.
+SUPERVISOR = ["/usr/bin/env", sys.executable, "-m", "scripts.supervisor"]
 
 FAILURE = f"""
 The services did not start; the log above, from {LOG}, shows why.
@@ -34,37 +34,54 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("action", choices=["run", "run-alone", "up", "stop"])
+    parser.add_argument("action", choices=["run", "up", "stop"])
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args()
-    if options.action.startswith("run") and not options.command:
-        parser.error(f"{options.action} needs a command")
+    if options.action == "run" and not options.command:
+        parser.error("run needs a command")
 
     # Ctrl-C ends this without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    STATE.mkdir(exist_ok=True)
     if options.action == "stop":
         stop()
         return
-    load_dotenv(ROOT / ".env")
-    missing = [name for server in load() for name in server.find_missing()]
-    if missing:
-        os.environ.update(start(missing))
+    names = provide()
     if options.action == "up":
-        for name in missing:
+        for name in names:
             print(f"export {name}='{os.environ[name]}'")
         print("Running until Ctrl-C.", flush=True)
         signal.pause()
-    if options.action == "run-alone":
-        wait_for_turn()
     os.execvp(options.command[0], options.command)
 
 
-def start(names):
-    """Return the values of the named variables for the embedded servers, and start those.
+def provide():
+    """Start the embedded servers where the environment names no others.
 
-    They run until a few seconds after this process, or the one it becomes, has ended:
-    the supervisor watches the lock "users", which the kernel drops with its holder.
+    They run until a few seconds after this process has ended. Returns the names of their
+    variables; exits if they do not start.
+    """
+    names = set_addresses()
+    if names:
+        start(names)
+    return names
+
+
+def set_addresses():
+    """Set the variables that name the embedded servers; return the names of those set."""
+    load_dotenv(ROOT / ".env")
+    names = [name for server in load() for name in server.find_missing()]
+    if names:
+        check_sockets()
+        addresses = find_addresses()
+        os.environ.update({name: addresses[name] for name in names})
+    return names
+
+
+def start(names):
+    """Start the servers, unless they run; exit if one that has these variables cannot.
+
+    The supervisor watches the lock "users", which the kernel drops with its last holder:
+    this process, or the command that it becomes.
     """
     os.set_inheritable(lock("users", shared=True), True)
     starting = lock("starting")
@@ -72,7 +89,7 @@ def start(names):
     spawned = 0
     while True:
         supervisor = lock("supervisor", wait=False)
-        if supervisor is None and ADDRESSES.exists():
+        if supervisor is None and have_these_addresses():
             break
         # The first start may fail while the last process of a dead server still ends.
         if (supervisor is not None and spawned == 2) or time.monotonic() > deadline:
@@ -81,19 +98,27 @@ def start(names):
             spawn(supervisor)
             spawned += 1
         time.sleep(0.02)
-    published = json.loads(ADDRESSES.read_text())
     os.close(starting)
-    problems = published["problems"]
+    problems = json.loads(ADDRESSES.read_text())["problems"]
     if absent := [problems[name] for name in names if name in problems]:
         sys.exit("\n".join(dict.fromkeys(absent)))
-    return {name: published["addresses"][name] for name in names}
+
+
+def have_these_addresses():
+    """Return whether the servers have started. Stop those with other addresses."""
+    if not ADDRESSES.exists():
+        return False
+    if json.loads(ADDRESSES.read_text()).get("addresses") == find_addresses():
+        return True
+    ADDRESSES.unlink(missing_ok=True)
+    return False
 
 
 def spawn(supervisor_lock):
     """Start the supervisor, and pass it the lock that shows that it runs."""
     ADDRESSES.unlink(missing_ok=True)
     with LOG.open("w") as log:
-        subprocess.Popen(
+        supervisor = subprocess.Popen(
             SUPERVISOR,
             cwd=ROOT,
             pass_fds=[supervisor_lock],
@@ -103,6 +128,7 @@ def spawn(supervisor_lock):
             stderr=log,
         )
     os.close(supervisor_lock)
+    supervisor.returncode = 0  # It outlives this process, which must not warn of that.
 
 
 def stop():
@@ -114,12 +140,10 @@ def stop():
 
 
 def wait_for_turn():
-    """Wait while another command uses the project's test database."""
-    turn = lock("turn", wait=False)
-    if turn is None:
-        print("Waiting for another make in this project.", file=sys.stderr)
-        turn = lock("turn")
-    os.set_inheritable(turn, True)
+    """Wait while another process uses the project's test database, then keep it."""
+    if lock("turn", wait=False) is None:
+        print("Waiting for other tests of this project.", file=sys.stderr)
+        lock("turn")
 
 
 if __name__ == "__main__":

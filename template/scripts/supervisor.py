@@ -10,17 +10,16 @@ import contextlib
 import json
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import psutil
 
-from scripts.servers import Unavailable, load
-from scripts.state import ADDRESSES, PATIENCE, STATE, lock
+from scripts.servers import Unavailable, find_addresses, load
+from scripts.state import ADDRESSES, PATIENCE, SOCKETS, STATE, lock
 
 IDLE = 10  # seconds
 # Loaded before root becomes nobody, who may not be able to read these modules.
@@ -32,22 +31,21 @@ def main():
     signal.signal(signal.SIGTERM, end)
     clean_environment()
     end_leftovers()
+    delete_sockets()
+    SOCKETS.mkdir(mode=0o700)
     if os.geteuid() == 0:
         leave_root()
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(socket_folder()))
+        stack.callback(delete_sockets)
         processes = []
-        addresses: dict[str, str] = {}
         problems: dict[str, str] = {}
         for package, server in zip(load(), SERVERS, strict=True):
             try:
-                processes.append(stack.enter_context(run(server, folder)))
+                processes.append(stack.enter_context(run(server, SOCKETS)))
             except Unavailable as problem:
                 problems |= dict.fromkeys(package.VARIABLES, str(problem))
-            for name, value in package.VARIABLES.items():
-                addresses[name] = value.format(folder=folder)
         stack.callback(ADDRESSES.unlink, missing_ok=True)
-        publish({"addresses": addresses, "problems": problems})
+        publish({"addresses": find_addresses(), "problems": problems})
         wait_for_end(processes)
 
 
@@ -99,19 +97,13 @@ def become(user):
 
 
 def give_state_to(user):
-    """Make the user the owner of everything in .services/."""
-    for path in [STATE, *STATE.rglob("*")]:
+    """Make the user the owner of everything in .services/, and of the sockets."""
+    for path in [SOCKETS, STATE, *STATE.rglob("*")]:
         os.chown(path, user, -1, follow_symlinks=False)
 
 
-def socket_folder():
-    """Return a private folder with a short path: a socket's has at most 103 characters."""
-    parent = tempfile.gettempdir()
-    return tempfile.TemporaryDirectory(
-        dir=parent if len(parent) < 60 else "/tmp",
-        prefix="services-",
-        ignore_cleanup_errors=True,
-    )
+def delete_sockets():
+    shutil.rmtree(SOCKETS, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,8 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
+from scripts.state import SOCKETS
+
 # The packages of the embedded servers, for whose programs make setup makes this folder
 PACKAGES = Path(sys.prefix, "servers")
 # Where Debian, Fedora, and Homebrew put the servers that are not on the PATH
@@ -47,7 +49,15 @@ def load(module=""):
 
 def read_variables(package):
     """Return the variables of a server; {folder} in a value is the folder of its socket."""
-    return tomllib.loads(Path(package).with_name("variables.toml").read_text())
+    variables = tomllib.loads(Path(package).with_name("variables.toml").read_text())
+    return {name: value.format(folder=SOCKETS) for name, value in variables.items()}
+
+
+def find_addresses():
+    """Return the variables of all embedded servers."""
+    return {
+        name: value for server in load() for name, value in server.VARIABLES.items()
+    }
 
 
 def find_programs(path, *names):
