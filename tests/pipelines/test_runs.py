@@ -58,7 +58,9 @@ def packages(rendered, shared_folder):
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            copy_packages(rendered(**FULL) / "requirements-dev.txt", folder / "cache")
+            # A deploy target brings packages, too.
+            every = rendered(**FULL, deploy_target="heroku")
+            copy_packages(every / "requirements-dev.txt", folder / "cache")
             # No job has these in its cache: it must not install them.
             servers = rendered(**FULL) / "requirements-servers.txt"
             with tempfile.TemporaryDirectory() as cache:

@@ -8,6 +8,7 @@ between runs, and can be deleted at any time.
 import compileall
 import fcntl
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -34,7 +35,8 @@ def copy_packages(pins, folder):
         if not (kept / "compiled").exists():
             with tempfile.TemporaryDirectory() as programs:
                 install(pins, kept, programs)
-            compileall.compile_dir(kept, quiet=2)
+            # uv installs a folder of scripts only if it has no other folder.
+            compileall.compile_dir(kept, rx=re.compile(r"\.data/scripts/"), quiet=2)
             (kept / "compiled").touch()
     # The copy has the times of the files, by which Python knows that its bytecode is new.
     shutil.copytree(kept, folder, symlinks=True)
