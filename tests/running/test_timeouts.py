@@ -67,6 +67,7 @@ async def main():
 asyncio.run(main())
 """
 SEND = "from apps.users.tasks import delete_expired_sessions as it; it.delay()"
+SEND_AND_PRINT_ID = SEND.replace("it.delay()", "print(it.delay().id)")
 NAMES = ["cache", "task", "result", "channel"]
 
 
@@ -111,6 +112,22 @@ def test_idle_worker_and_receiver_wait_longer_than_the_limit(project):
     assert received == "{'type': 'it'}\n"
     levels = {it["levelname"] for it in lines if it["name"] != "py.warnings"}
     assert levels == {"INFO"}
+
+
+def test_failed_task_is_an_error_with_its_id(project):
+    with project.services() as services:
+        environment = production() | services | {"POSTGRES_DB": "absent"}
+        with running(project, WORKER, ready=" ready.", **environment) as worker:
+            sent = project.run_ok(*SHELL, SEND_AND_PRINT_ID, **environment)
+            task_id = sent.stdout.split()[-1]
+            wait_until(
+                lambda: f"[{task_id}] raised" in worker.output(), reason=worker.output
+            )
+            lines = [
+                it for it in worker.lines() if f"[{task_id}] raised" in it["message"]
+            ]
+
+    assert [it["levelname"] for it in lines] == ["ERROR"]
 
 
 def assert_quick(project, port, reason):
