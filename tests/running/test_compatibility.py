@@ -284,8 +284,8 @@ def test_check_migrations_fails_if_it_cannot_follow_migrations(render):
     project = render().installed()
     project.edit(
         "scripts/check_migrations.py",
-        'patch.object(Command, "migration_progress_callback"',
-        'patch.object(Command, "migration_callback"',
+        'Command, "migration_progress_callback", watching',
+        'Command, "migration_callback", watching',
     )
 
     done = project.make("check-migrations")
