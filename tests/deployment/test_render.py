@@ -132,6 +132,6 @@ def test_worker_has_one_command_for_images_and_commits(rendered, number):
         for use_docker, key in ((True, "dockerCommand"), (False, "startCommand"))
     ]
 
-    assert commands[0] == commands[1]
+    assert commands[1] == f"RELEASE=${{RELEASE:-$RENDER_GIT_COMMIT}} {commands[0]}"
     # Render starts a container's command without a shell.
     assert not set("&|;$'\"") & set(commands[0])

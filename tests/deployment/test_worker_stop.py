@@ -36,7 +36,7 @@ def test_each_task_ends_before_its_worker_is_killed(rendered, find_grace):
 def test_heroku_worker_returns_its_tasks_before_it_is_killed(rendered):
     project = rendered(deploy_target="heroku", use_redis=True, use_celery=True)
 
-    assert "\nworker: REMAP_SIGTERM=SIGQUIT celery " in project.read("Procfile")
+    assert " REMAP_SIGTERM=SIGQUIT celery " in project.read("Procfile")
     # https://devcenter.heroku.com/articles/dyno-shutdown-behavior
     assert setting(project, "CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT") <= 30 - 10
 
