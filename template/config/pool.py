@@ -1,8 +1,20 @@
 """The pools of connections to the databases, which the threads of a process share."""
 
+import atexit
+
 import psycopg_pool  # noqa: F401  # Otherwise the first request waits for its import.
 from django.conf import settings
 from django.db import connections
+
+
+def share_connections(databases, size):
+    """Give each PostgreSQL database of the settings a pool of at most `size` connections."""
+    for database in databases.values():
+        database["CONN_HEALTH_CHECKS"] = True
+        if database["ENGINE"].endswith(("postgresql", "postgis")):
+            pool = {"min_size": 0, "max_size": size, "timeout": 5}
+            database.setdefault("OPTIONS", {})["pool"] = pool
+    atexit.register(close_pools)
 
 
 def close_pools():

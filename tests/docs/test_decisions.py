@@ -18,6 +18,7 @@ DECISIONS = sorted((TEMPLATE / "docs/decisions").iterdir())
 OTHERS = {
     ".cache",
     ".git/config",
+    ".services",
     "cimg/postgres",
     "cimg/python",
     "gunicorn.conf.py",
