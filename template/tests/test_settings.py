@@ -116,6 +116,15 @@ def test_statement_timeout_adds_to_the_options_of_the_url(load, required):
     assert database["OPTIONS"]["options"] == expected
 
 
+def test_mail_goes_through_the_server_of_the_environment(load, required):
+    settings = load("production", required | {"EMAIL_HOST": "smtp.example.com"})
+
+    # Django 5.2 has settings of its own for the only server.
+    servers = settings.get("MAILERS", {"default": {"OPTIONS": {}}})
+    host = servers["default"]["OPTIONS"].get("host", settings.get("EMAIL_HOST"))
+    assert host == "smtp.example.com"
+
+
 def test_production_refuses_two_kinds_of_encrypted_mail(load, required):
     variables = {"EMAIL_USE_TLS": "true", "EMAIL_USE_SSL": "true"}
 
