@@ -1,10 +1,13 @@
 """The pools of connections to the databases, which the threads of a process share."""
 
 import atexit
+from importlib import import_module
 
-import psycopg_pool  # noqa: F401  # Otherwise the first request waits for its import.
 from django.conf import settings
 from django.db import connections
+
+# Otherwise the first request waits for its import.
+import_module("psycopg_pool")
 
 
 def share_connections(databases, size):

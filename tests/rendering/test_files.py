@@ -87,6 +87,7 @@ TRACES = {
 }
 # Files and folders that pages name, and that a team makes
 MADE = {
+    ".venv/bin/pytest",
     ".venv/bin/python",
     ".vscode/launch.json",
     "apps/blog/",
@@ -221,6 +222,15 @@ def test_page_names_only_files_that_exist(every_project, page):
         findings,
         {content: [name for name, _ in having] for content, having in owners.items()},
     )
+
+
+def test_coverage_leaves_out_only_files_that_exist(every_project):
+    for project in every_project.values():
+        omitted = project.toml("pyproject.toml")["tool"]["coverage"]["run"]["omit"]
+        files = {it for it in omitted if "/" in it and "*" not in it}
+
+        assert files, "no module of the template is left out"
+        assert files <= set(project.files())
 
 
 def test_pages_name_only_make_targets_that_exist(every_project):

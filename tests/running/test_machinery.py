@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gates import ci_key
+from tests.support.machine import python_version
 from tests.support.options import FULL, combinations
 from tests.support.project import Project
 from tests.support.verdicts import code_of, once
@@ -54,6 +55,9 @@ def add_machinery(project):
 @pytest.mark.parametrize("answers", PROJECTS.values(), ids=PROJECTS)
 def test_own_modules_pass_and_are_covered(rendered, tmp_path, answers):
     generated = rendered(**answers)
+    version = generated.read(".python-version").strip()
+    if not python_version(version):
+        pytest.skip(f"Python {version} is not on this machine: not tested")
 
     def judge():
         project = generated.copy_to(tmp_path / "project").installed()

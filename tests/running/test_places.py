@@ -25,7 +25,8 @@ CODE = [
     "apps/users/management/commands/work.py",
     "blog/views.py",
     "blog/templatetags/blog.py",
-    "config/middleware.py",
+    "apps/health/checks/search.py",
+    "config/jobs.py",
     "middleware.py",
 ]
 NO_PRODUCTION_CODE = ["scripts/work.py", "tests/factories.py", "apps/users/conftest.py"]

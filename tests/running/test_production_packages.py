@@ -41,7 +41,13 @@ def build(project):
         r"^RUN (export (?:.*\\\n)*.*)", project.read("Dockerfile"), re.M
     )
     path = project.path / ".venv/production/bin"
-    return project.run("sh", "-euc", f"export PATH={path}:$PATH\n{command}")
+    # The image has no .env, which means development here.
+    return project.run(
+        "sh",
+        "-euc",
+        f"export PATH={path}:$PATH\n{command}",
+        DJANGO_SETTINGS_MODULE="config.settings.production",
+    )
 
 
 def test_check_and_build_find_packages_that_production_lacks(project):

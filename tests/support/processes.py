@@ -72,6 +72,8 @@ def add_slow_page(project):
 def production():
     """Return the variables of production, except those of its servers."""
     return {
+        # A project with an environment has a .env for development.
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
         "DJANGO_SECRET_KEY": 50 * "x",
         "SITE_URL": "https://example.com",
         "RELEASE": "1f2e3d",

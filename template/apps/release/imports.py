@@ -16,7 +16,7 @@ ELSEWHERE = re.compile(
 NEVER_TRUE = re.compile(
     r"((settings\.)?DEBUG( and .*)?|(typing\.)?TYPE_CHECKING)$", re.DOTALL
 )
-OPTIONAL = re.compile("ImportError|ModuleNotFoundError")
+OPTIONAL = re.compile("ImportError|ModuleNotFoundError|find_spec")
 HINT = "Add its package to the dependencies in pyproject.toml, then run make lock."
 
 
@@ -66,8 +66,14 @@ def imports(node):
 
 def children(node):
     """Return the nodes in a node, without what never runs in production, or may fail."""
-    if isinstance(node, ast.If) and NEVER_TRUE.match(ast.unparse(node.test)):
-        return node.orelse
+    if isinstance(node, ast.If):
+        test = ast.unparse(node.test)
+        if NEVER_TRUE.match(test) or OPTIONAL.search(test):
+            return node.orelse
+    if isinstance(node, ast.With) and any(
+        OPTIONAL.search(ast.unparse(it.context_expr)) for it in node.items
+    ):
+        return []
     if isinstance(node, ast.Try) and any(
         OPTIONAL.search(ast.unparse(it.type)) for it in node.handlers if it.type
     ):

@@ -21,6 +21,10 @@ try:
     import missing
 except ImportError:
     import django
+with suppress(ModuleNotFoundError):
+    import missing
+if installed and find_spec("missing"):
+    import missing
 """
 
 

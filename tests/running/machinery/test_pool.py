@@ -3,7 +3,7 @@ import threading
 import pytest
 from django.db import connection, connections
 
-from config.pool import close_pools
+from config.pool import close_pools, share_connections
 
 
 def threads_of_pools():
@@ -24,3 +24,16 @@ def test_closing_the_pools_ends_their_threads(django_db_blocker, monkeypatch):
     close_pools()
 
     assert threads_of_pools() == []
+
+
+def test_only_postgresql_has_a_pool(monkeypatch):
+    monkeypatch.setattr("config.pool.atexit.register", lambda function: None)
+    databases = {
+        name: {"ENGINE": f"django.db.backends.{name}"}
+        for name in ("postgresql", "sqlite3")
+    }
+
+    share_connections(databases, 7)
+
+    assert databases["postgresql"]["OPTIONS"]["pool"]["max_size"] == 7
+    assert "OPTIONS" not in databases["sqlite3"]

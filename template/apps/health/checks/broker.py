@@ -1,9 +1,11 @@
 import uuid
+from importlib import import_module
 
 from config.celery import app
 
 # Imports the client of the broker.
 app.connection_for_write().get_transport_cls()
+import_module("kombu.simple")
 
 
 def check_broker():
