@@ -100,7 +100,8 @@ def variables(project, image):
         for number, name in enumerate(sorted(uses)):
             variables[name] = f"redis://127.0.0.1:{port}/{number}"
         variables |= production()
-        del variables["RELEASE"]  # The image has it.
+        del variables["RELEASE"]  # The image has it,
+        del variables["DJANGO_SETTINGS_MODULE"]  # and no .env, so it means production.
         done = docker(*RUN, *given(variables), image, "python", "manage.py", "migrate")
         assert done.returncode == 0, done.stdout
         yield variables

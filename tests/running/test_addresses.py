@@ -340,7 +340,6 @@ def pass_on_both_ways(client, server):
 
 def test_every_use_of_redis_reads_every_form(project, redis):
     variables = production() | {
-        "DJANGO_SETTINGS_MODULE": "config.settings.production",
         "POSTGRES_HOST": "db.invalid",
         "POSTGRES_PASSWORD": "any",
     }
@@ -361,7 +360,6 @@ def test_every_use_of_postgres_reads_every_form(project, postgres):
 
 def test_redis_that_accepts_no_value_is_not_ready(project, redis):
     variables = production() | {
-        "DJANGO_SETTINGS_MODULE": "config.settings.production",
         "POSTGRES_HOST": "db.invalid",
         "POSTGRES_PASSWORD": "any",
         "REDIS_URL": "unix://:secret@{socket}".format(**redis),

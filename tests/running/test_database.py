@@ -96,10 +96,7 @@ def test_statement_ends_at_its_limit(project, environment):
 
 
 def test_command_ends_without_waiting_for_its_connections(project, environment):
-    module = {"DJANGO_SETTINGS_MODULE": "config.settings.production"}
-    command = (".venv/bin/python", "-c", CONNECT)
-
-    done = project.run_ok(*command, **environment, **module)
+    done = project.run_ok(".venv/bin/python", "-c", CONNECT, **environment)
 
     assert done.stdout == "1\n"
 
@@ -107,9 +104,8 @@ def test_command_ends_without_waiting_for_its_connections(project, environment):
 def test_pool_opens_connections_with_the_lts_of_django(render_for_module):
     answers = REDIS_STATES["redis-channels"] | {"django_version": "5.2"}
     project = render_for_module(**answers).installed()
-    module = {"DJANGO_SETTINGS_MODULE": "config.settings.production"}
     with project.services() as variables:
-        environment = production() | variables | module
+        environment = production() | variables
         done = project.run_ok(".venv/bin/python", "-c", CONNECT, **environment)
 
     assert done.stdout == "1\n"
@@ -120,9 +116,7 @@ def test_worker_shares_no_connection_with_its_children(project, environment):
     with (project / "config/celery.py").open("a") as celery:
         celery.write(CONNECT_EARLY)
     with running(project, command=WORKER, ready=" ready.", **environment) as worker:
-        module = {"DJANGO_SETTINGS_MODULE": "config.settings.production"}
-        send = (".venv/bin/python", "-c", RUN_TASKS)
-        done = project.run_ok(*send, **environment, **module)
+        done = project.run_ok(".venv/bin/python", "-c", RUN_TASKS, **environment)
 
     assert str(20 * [0]) in done.stdout
     assert "Traceback" not in worker.output()

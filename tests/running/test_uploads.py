@@ -92,7 +92,6 @@ def run(project, code, server, **variables):
     """Run code in a production with a bucket; return what it printed."""
     environment = project.toml("tests/production.toml") | production() | KEYS
     environment |= {
-        "DJANGO_SETTINGS_MODULE": "config.settings.production",
         "AWS_STORAGE_BUCKET_NAME": BUCKET,
         "AWS_REGION": "eu-central-1",
         "AWS_ENDPOINT_URL_S3": server,
