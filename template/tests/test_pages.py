@@ -1,4 +1,4 @@
-"""The pages work in production, without a database."""
+"""The pages work in production, those of errors without a database."""
 
 import re
 
@@ -28,6 +28,7 @@ def client(https, settings):
     return https
 
 
+@pytest.mark.django_db
 def test_landing_page_opens(client):
     assert client.get("/").status_code == 200
 
@@ -55,7 +56,9 @@ def test_error_page_needs_no_list_of_static_files(client, settings, tmp_path):
     assert client.get("/fail").templates[0].name == "500.html"
 
 
-@pytest.mark.parametrize("path", ["/", "/nowhere", "/fail"])
+@pytest.mark.parametrize(
+    "path", [pytest.param("/", marks=pytest.mark.django_db), "/nowhere", "/fail"]
+)
 def test_static_files_of_a_page_exist(client, path):
     page = client.get(path).content.decode()
 

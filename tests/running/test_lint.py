@@ -134,6 +134,16 @@ def test_lint_permits_in_tests_what_only_input_makes_insecure(project):
     assert done.returncode == 0, done.stdout
 
 
+def test_migrations_may_be_as_django_writes_them(project):
+    migration = "apps/users/migrations/0002_new.py"
+    (project / migration).write_text("dependencies = ['users']\n")
+
+    done = project.make("lint")
+    project.run_ok("git", "clean", "--force", "--quiet", "-d")
+
+    assert done.returncode == 0, done.stdout
+
+
 def test_equal_names_of_commands_and_tests_are_no_mistake(project):
     for app in ("users", "health"):
         for folder in ("management/commands", "tests"):

@@ -5,7 +5,9 @@ import re
 from importlib.util import find_spec
 
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.core.checks import Error
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 # What production never runs
@@ -40,6 +42,8 @@ def check_imports(app_configs, **options):
             errors.append(
                 Error(f"The settings name {path}: {error}.", HINT, id="release.E002")
             )
+    if problem := find_hasher_problem():
+        errors.append(Error(f"PASSWORD_HASHERS: {problem}.", HINT, id="release.E003"))
     return errors
 
 
@@ -98,4 +102,15 @@ def find_backends():
     backends = [
         it["BACKEND"] for it in entries if isinstance(it, dict) and "BACKEND" in it
     ]
+    for template in settings.TEMPLATES:
+        backends += template.get("OPTIONS", {}).get("context_processors", [])
     return {*settings.MIDDLEWARE, *settings.AUTHENTICATION_BACKENDS, *backends}
+
+
+def find_hasher_problem():
+    """Return why the passwords of production cannot be hashed, or None if they can."""
+    try:
+        make_password("any")
+    except (ImportError, ImproperlyConfigured, ValueError) as error:
+        return str(error)
+    return None

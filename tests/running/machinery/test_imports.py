@@ -59,3 +59,28 @@ def test_missing_backend_of_the_settings_is_an_error(folder, settings):
 
     (error,) = check_imports(None)
     assert error.msg == "The settings name missing.Cache: No module named 'missing'."
+
+
+def test_missing_context_processor_is_an_error(folder, settings):
+    options = {"context_processors": ["missing.menu"]}
+    settings.TEMPLATES = [
+        {"BACKEND": settings.TEMPLATES[0]["BACKEND"], "OPTIONS": options}
+    ]
+
+    (error,) = check_imports(None)
+    assert error.msg == "The settings name missing.menu: No module named 'missing'."
+
+
+@pytest.mark.parametrize("name", ["Argon2PasswordHasher", "Missing"])
+def test_hasher_without_its_package_is_an_error(folder, settings, name):
+    settings.PASSWORD_HASHERS = [f"django.contrib.auth.hashers.{name}"]
+
+    (error,) = check_imports(None)
+    assert error.id == "release.E003"
+    assert name in error.msg
+
+
+def test_hasher_with_its_package_is_no_error(folder, settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+
+    assert check_imports(None) == []

@@ -27,7 +27,7 @@ def test_error_of_a_parser_names_the_variable(monkeypatch):
         env.parse("NUMBER", int)
 
 
-@pytest.mark.parametrize("module", ["ci", "local", "production"])
+@pytest.mark.parametrize("module", ["local", "production"])
 @pytest.mark.parametrize("name", ["ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"])
 def test_list_has_neither_spaces_nor_empty_words(load, required, module, name):
     def values(variables):
@@ -55,6 +55,15 @@ def test_production_names_a_bad_value(load, required, name, value):
 
     with pytest.raises(EnvError, match=f'"{name}" invalid'):
         load("production", variables)
+
+
+def test_tests_take_no_host_from_the_environment(load, required):
+    variables = {"SITE_URL": "http://localhost", "DJANGO_ALLOWED_HOSTS": "localhost"}
+
+    settings = load("ci", required | variables)
+
+    assert settings["ALLOWED_HOSTS"] == ["testserver"]
+    assert settings["SITE_URL"] == "http://testserver"
 
 
 def test_release_without_a_name_is_unknown(load, required):
