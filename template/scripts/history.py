@@ -64,7 +64,14 @@ def git(*arguments, folder="."):
     """Return what git prints. Raises UnknownBase, with git's reason, if it fails."""
     command = ["git", *arguments]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        # The name of a file may have any bytes.
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+        )
     except FileNotFoundError:
         raise UnknownBase("git is not installed") from None
     if done.returncode:

@@ -19,7 +19,15 @@ import time
 from dotenv import load_dotenv
 
 from scripts.servers import find_addresses, load
-from scripts.state import ADDRESSES, PATIENCE, ROOT, STATE, check_sockets, lock
+from scripts.state import (
+    ADDRESSES,
+    PATIENCE,
+    ROOT,
+    SOCKETS,
+    STATE,
+    check_sockets,
+    lock,
+)
 
 LOG = STATE / "log"
 # A debugger that follows Python processes would end the servers with the program: `env` hides them.
@@ -108,7 +116,9 @@ def have_these_addresses():
     """Return whether the servers have started. Stop those with other addresses."""
     if not ADDRESSES.exists():
         return False
-    if json.loads(ADDRESSES.read_text()).get("addresses") == find_addresses():
+    addresses = json.loads(ADDRESSES.read_text()).get("addresses")
+    # Something may have emptied /tmp.
+    if addresses == find_addresses() and SOCKETS.exists():
         return True
     ADDRESSES.unlink(missing_ok=True)
     return False

@@ -1,5 +1,7 @@
 """`make check-migrations` warns only about the migrations of a change."""
 
+import os
+
 import pytest
 
 from tests.support.breaks import MIGRATION
@@ -91,6 +93,7 @@ def test_main_warns_about_its_last_commit_and_uncommitted_files(clone):
     assert check(project)[1:] == (False, False)
 
     add_new(project)
+    (project.path / os.fsdecode(b"caf\xe9.txt")).touch()
     assert check(project)[1:] == (False, True)
 
     save(project, "New migration")

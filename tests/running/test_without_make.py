@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import urllib.request
@@ -111,6 +112,13 @@ def test_servers_with_other_addresses_start_again(stopped):
         (stopped / variables).write_text(text)
 
     assert "Applying users.0001_initial... OK" in done.stdout
+
+
+def test_servers_without_their_sockets_start_again(stopped):
+    stopped.run_ok(*MANAGE, "migrate")
+    shutil.rmtree(addresses(stopped)["POSTGRES_HOST"])
+
+    stopped.run_ok(*MANAGE, "migrate")
 
 
 @pytest.mark.parametrize(
@@ -249,9 +257,15 @@ def test_runserver_reloads_and_ends_with_ctrl_c(stopped):
         ):
             return response.status == 200
 
+    def servers():
+        found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True)
+        return found.stdout.split()
+
     try:
         wait_until(is_ready, 60)
-        os.utime(middleware)
+        before = servers()
+        # It sees no change in its first second.
+        wait_until(lambda: os.utime(middleware) or servers() != before, 60)
         wait_until(is_ready, 60)
         os.killpg(process.pid, signal.SIGINT)
         printed = process.communicate(timeout=20)[0]
