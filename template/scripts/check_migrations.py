@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import django
 from django.conf import settings
-from django.db import NotSupportedError, connection
+from django.db import NotSupportedError, connection, connections
 
 from apps.release.management.commands.migrate import Command
 from scripts.compatibility import breaks, read_schema
@@ -41,6 +41,8 @@ def main():
             sys.exit(f"{reason}. Set POSTGRES_HOST to a PostgreSQL that supports it.")
     connection.creation.destroy_test_db(name)
     show(warnings)
+    if others := ", ".join(alias for alias in connections if alias != "default"):
+        print(f"The migrations of other databases are not checked: {others}.")
 
 
 def find_changed():

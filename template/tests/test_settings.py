@@ -17,7 +17,7 @@ def test_tests_run_on_postgresql():
     assert connection.vendor == "postgresql"
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_no_migration_is_missing():
     call_command("makemigrations", "--check", "--dry-run")
 

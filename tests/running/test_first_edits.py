@@ -329,8 +329,8 @@ def ci_after(project, edits):
         edit(project)
     project.installed()
     try:
-        project.make_ok("manage", "ARGS=makemigrations")
         project.make_ok("format")
+        project.make_ok("manage", "ARGS=makemigrations")
         return project.make("ci")
     finally:
         project.make("services-stop")

@@ -128,6 +128,17 @@ def test_data_are_used_by_the_version_that_made_them(
     assert probe(project, tmp_path / "bin").stdout == "18\nTrue\n"
 
 
+def test_data_of_a_version_that_is_gone_are_named(installed, tmp_path):
+    project = installed.copy_to(tmp_path / "project")
+    (project / ".services/postgres/PG_VERSION").write_text("9\n")
+
+    done = project.run(*SERVICES, "run", "true")
+
+    assert done.returncode == 1
+    assert done.stdout.startswith("PostgreSQL 9 made ")
+    assert "set POSTGRES_HOST, or move that folder away" in done.stdout
+
+
 def test_missing_servers_are_named(project, tmp_path):
     done = probe(project, tmp_path)
 

@@ -36,9 +36,13 @@ def command(folder):
     # Only the version that made the data can read them.
     made_by = read_version((DATA / "PG_VERSION").read_text())
     of_version = {version: it for it, version in reversed(programs.items())}
-    program = of_version.get(made_by, next(iter(programs)))
+    if made_by not in of_version:
+        raise Unavailable(
+            f"PostgreSQL {made_by} made {DATA}, and is not on this machine: install it, "
+            "set POSTGRES_HOST, or move that folder away."
+        )
     # No port can be taken, and no other user of this machine can connect.
-    return [program, "-D", DATA, "-k", folder, "-c", "listen_addresses="]
+    return [of_version[made_by], "-D", DATA, "-k", folder, "-c", "listen_addresses="]
 
 
 def initialise(program, version):
