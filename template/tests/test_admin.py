@@ -43,8 +43,9 @@ def test_user_list_needs_no_query_for_each_user(
     url = reverse("admin:users_user_changelist")
     with CaptureQueriesContext(connection) as queries:
         admin_client.get(url)
+    names = {User.USERNAME_FIELD, User.EMAIL_FIELD}
     User.objects.bulk_create(
-        User(username=f"user-{n}", email=f"user-{n}@example.com") for n in range(50)
+        User(**dict.fromkeys(names, f"user-{n}@example.com")) for n in range(50)
     )
 
     with django_assert_max_num_queries(len(queries)):

@@ -12,13 +12,16 @@ from django.utils.module_loading import import_string
 
 # What production never runs
 ELSEWHERE = re.compile(
-    r"(deploy|scripts|config/settings)/|(.*/)?(tests|node_modules)/"
+    r"(deploy|docs|scripts|config/settings)/|(.*/)?(tests|node_modules)/"
+    r"|(fabfile|locustfile|noxfile)\.py$"
     r"|(.*/)?(conftest|tests|test_\w*|\w*_test)\.py$"
 )
 NEVER_TRUE = re.compile(
     r"((settings\.)?DEBUG( and .*)?|(typing\.)?TYPE_CHECKING)$", re.DOTALL
 )
-OPTIONAL = re.compile("ImportError|ModuleNotFoundError|find_spec")
+OPTIONAL = re.compile(
+    "ImportError|ModuleNotFoundError|find_spec|sys.(platform|version)"
+)
 HINT = "Add its package to the dependencies in pyproject.toml, then run make lock."
 
 

@@ -23,6 +23,8 @@ except ImportError:
     import django
 with suppress(ModuleNotFoundError):
     import missing
+if sys.platform == "win32":
+    import missing
 if installed and find_spec("missing"):
     import missing
 """
@@ -46,7 +48,8 @@ def test_missing_packages_are_errors(folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("views.py", NOT_NEEDED), ("tests.py", NEEDED)]
+    ("name", "text"),
+    [("views.py", NOT_NEEDED), ("tests.py", NEEDED), ("../noxfile.py", NEEDED)],
 )
 def test_packages_that_production_does_not_need_may_be_missing(folder, name, text):
     (folder / name).write_text(text)
