@@ -409,7 +409,7 @@ def test_services_of_a_deleted_project_stop(plain):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("PG_VERSION", "17\n", "initialized by PostgreSQL version 17"),
+        ("PG_VERSION", "17\n", "PostgreSQL 17 made "),
         ("global/pg_control", "damaged", "pg_control"),
     ],
 )

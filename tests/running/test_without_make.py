@@ -178,7 +178,7 @@ def test_failed_start_ends_pytest_with_its_reason(stopped):
         version.write_text(text)
 
     assert done.returncode == 1
-    assert "initialized by PostgreSQL version 17" in done.stdout
+    assert "PostgreSQL 17 made " in done.stdout
     assert "Traceback" not in done.stdout
 
 

@@ -38,8 +38,8 @@ def command(folder):
     of_version = {version: it for it, version in reversed(programs.items())}
     if made_by not in of_version:
         raise Unavailable(
-            f"PostgreSQL {made_by} made {DATA}, and is not on this machine: install it, "
-            "set POSTGRES_HOST, or move that folder away."
+            f"PostgreSQL {made_by} made the data, and is not on this machine: install it, "
+            f"set POSTGRES_HOST, or move {DATA} away."
         )
     # No port can be taken, and no other user of this machine can connect.
     return [of_version[made_by], "-D", DATA, "-k", folder, "-c", "listen_addresses="]
