@@ -123,7 +123,8 @@ def test_image_runs_each_process_and_the_migrations(rendered, answers, environme
     assert found["processes"].keys() == processes
     assert found["deploy"]["release_command"] == "python manage.py migrate --noinput"
     # Fly.io puts the entry point of an image before each of these.
-    assert "ENTRYPOINT" not in project.read("Dockerfile")
+    published = project.read("Dockerfile").rpartition("\nFROM ")[2]
+    assert "ENTRYPOINT" not in published
 
 
 @of_every_configuration
