@@ -32,6 +32,7 @@ FORMS = (
     "unix:///path?db=number, and percent-encode the user and the password. "
     f"The parameters are db, and with TLS {', '.join(TLS)}."
 )
+MISREAD = (KeyError, ValueError)
 ONE_SERVER = "Use the address of one server: Sentinel and Cluster are not supported."
 
 
@@ -50,7 +51,7 @@ def redis_url(text):
         number = int(query.pop("db", query.pop("virtual_host", path)) or 0)
         login = f"{encode(url.username)}:{encode(url.password)}@".removeprefix(":@")
         host, port = url.hostname or "", url.port or 6379
-    except (KeyError, ValueError):
+    except MISREAD:
         raise ValueError(FORMS) from None
     # A host in a socket's address is the first folder of a path with one / too few.
     pattern = "" if kind == "unix" else r"[\w.:-]+"
