@@ -1,4 +1,4 @@
-"""Apply all migrations to an empty database; warn about changes unsafe in a rolling deploy.
+"""Apply all migrations to empty databases; warn about changes unsafe in a rolling deploy.
 
 The warnings are about the migrations of this change, or about all if git does not know
 which those are. A pipeline may set WARNING_FORMAT, so that its provider shows the warnings
@@ -13,7 +13,8 @@ from unittest.mock import patch
 
 import django
 from django.conf import settings
-from django.db import NotSupportedError, connection, connections
+from django.db import NotSupportedError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from apps.release.management.commands.migrate import Command
 from scripts.compatibility import breaks, read_schema
@@ -27,22 +28,42 @@ def main():
     provide()
     wait_for_turn()
     django.setup()
-    name = connection.settings_dict["NAME"]
     changed = find_changed()
     warnings: list[tuple[str, str]] = []
+    databases, others = find_databases()
+    for database in databases:
+        check(database, changed, warnings)
+    show(warnings)
+    if others:
+        print("The migrations of other databases are not checked: " + ", ".join(others))
+
+
+def find_databases():
+    """Return the databases to check, and the aliases of those that are not PostgreSQL."""
+    found: dict[tuple, BaseDatabaseWrapper] = {}
+    others = []
+    for database in connections.all():
+        if database.vendor != "postgresql":
+            others.append(database.alias)
+        elif not database.settings_dict["TEST"]["MIRROR"]:
+            # Two aliases may be one database.
+            found.setdefault(database.creation.test_db_signature(), database)
+    return found.values(), others
+
+
+def check(database, changed, warnings):
+    """Migrate an empty copy of a database; append (path, text) to `warnings`."""
+    name = database.settings_dict["NAME"]
     # Django calls this method around each migration.
     with patch.object(
-        Command, "migration_progress_callback", watching(changed, warnings)
+        Command, "migration_progress_callback", watching(database, changed, warnings)
     ):
         try:
-            connection.creation.create_test_db(verbosity=2, autoclobber=True)
+            database.creation.create_test_db(verbosity=2, autoclobber=True)
         except NotSupportedError as error:
             reason = str(error).partition("\n")[0]
             sys.exit(f"{reason}. Set POSTGRES_HOST to a PostgreSQL that supports it.")
-    connection.creation.destroy_test_db(name)
-    show(warnings)
-    if others := ", ".join(alias for alias in connections if alias != "default"):
-        print(f"The migrations of other databases are not checked: {others}.")
+    database.creation.destroy_test_db(name)
 
 
 def find_changed():
@@ -57,7 +78,7 @@ def find_changed():
     return changed
 
 
-def watching(changed, warnings):
+def watching(database, changed, warnings):
     """Return a progress callback for `migrate` that appends (path, text) to `warnings`."""
     report_progress = Command.migration_progress_callback
     before: tuple[dict, dict] = {}, {}
@@ -66,7 +87,7 @@ def watching(changed, warnings):
         nonlocal before
         report_progress(command, action, migration, fake)
         if action == "apply_success":
-            after = read_schema(connection)
+            after = read_schema(database)
             path = Path(inspect.getfile(type(migration)))
             if is_judged(path, changed) and not hasattr(migration, "accepted"):
                 name = str(path.relative_to(settings.BASE_DIR))

@@ -11,18 +11,22 @@ COLUMNS = """
     ORDER BY relname, attnum
 """
 # Constraints and indexes. Unique indexes reject rows; the others only speed up reading.
+# A foreign key that is valid has compared all rows with those of its target.
 RULES = """
-    SELECT number, relname, name, rejects, ARRAY(
+    SELECT number, relname, name, rejects, target, ARRAY(
         SELECT attname::text FROM pg_attribute
         WHERE attrelid = relid AND attnum = ANY(places)
     )
     FROM pg_stat_user_tables JOIN (
-        SELECT indexrelid, indrelid, indexrelid::regclass::text, indisunique, indkey::int2[]
+        SELECT indexrelid, indrelid, indexrelid::regclass::text, indisunique, NULL,
+               indkey::int2[]
         FROM pg_index
         UNION ALL
-        SELECT oid, conrelid, conname, true, conkey
-        FROM pg_constraint WHERE contype IN ('c', 'x')
-    ) AS rules (number, owner, name, rejects, places) ON owner = relid
+        SELECT oid, conrelid, conname, true,
+               CASE WHEN contype = 'f' AND convalidated THEN confrelid::regclass::text END,
+               conkey
+        FROM pg_constraint WHERE contype IN ('c', 'f', 'x')
+    ) AS rules (number, owner, name, rejects, target, places) ON owner = relid
     ORDER BY relname, name
 """
 UNLIMITED = ("character varying", "text")
@@ -34,6 +38,7 @@ REQUIRED = "{} needs a value, but the running release writes none: set a db_defa
 NOT_NULL = "{} rejects null, but the running release may write it: first release code that never does."
 TYPE = "{} changes from {} to {}, but the running release expects the old type: add a new column instead."
 RULE = "{} rejects rows of {} that the running release may write: first release code that writes none."
+FOREIGN_KEY = "Writes to {1} and {2} wait while the rows of {0} are checked: add it NOT VALID, and use VALIDATE CONSTRAINT in the next migration."
 INDEX = "Writes to {1} wait while {0} is built: use AddIndexConcurrently, with atomic = False."
 
 
@@ -51,6 +56,7 @@ class Rule(NamedTuple):
     table: str
     name: str
     rejects: bool
+    target: str | None
     columns: list
 
 
@@ -77,17 +83,23 @@ def breaks(before, after, atomic):
         if table in old_tables:
             old = old_columns.get((table, name))
             yield from changes(f"{table}.{name}", old, column)
-    # A renamed index keeps its number; one whose column gets a new type keeps its name.
     names = {rule.name for rule in old_rules.values()}
     for number, rule in rules.items():
-        is_new = number not in old_rules and rule.name not in names
-        # A new column is empty, so no rule rejects its rows and no index takes long.
+        # A new column is empty, so no rule rejects its rows and none takes long.
         is_of_old = all((rule.table, name) in old_columns for name in rule.columns)
-        if is_new and is_of_old and rule.table in old_tables:
-            if rule.rejects:
-                yield RULE.format(rule.name, rule.table)
-            elif atomic:
-                yield INDEX.format(rule.name, rule.table)
+        # A renamed rule keeps its number.
+        if number in old_rules or not is_of_old or rule.table not in old_tables:
+            continue
+        # Django replaces a foreign key by one of that name when its column changes.
+        if rule.target:
+            yield FOREIGN_KEY.format(rule.name, rule.table, rule.target)
+        # So does PostgreSQL with an index whose column gets a new type.
+        if rule.name in names:
+            continue
+        if rule.rejects:
+            yield RULE.format(rule.name, rule.table)
+        elif atomic:
+            yield INDEX.format(rule.name, rule.table)
 
 
 def changes(name, old, new):

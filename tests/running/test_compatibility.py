@@ -29,6 +29,8 @@ migrations.CreateModel(
         ("shelf", models.IntegerField(db_default=1)),
         ("isbn", models.IntegerField(db_index=True)),
         ("author", models.TextField(null=True)),
+        ("owner", models.BigIntegerField(null=True)),
+        ("seller", models.BigIntegerField(null=True)),
     ],
 ),
 migrations.CreateModel("Shop", [("id", models.BigAutoField(primary_key=True))]),
@@ -151,6 +153,40 @@ migrations.AddConstraint(
 )""",
         ["dear rejects rows of users_book that"],
     ),
+    "foreign_key": (
+        """
+migrations.AlterField(
+    "Book", "owner", models.ForeignKey("Shop", models.CASCADE, null=True, db_column="owner")
+)""",
+        [
+            "Writes to users_book wait while users_book_owner_",
+            "Writes to users_book and users_shop wait while the rows of users_book_owner_",
+            "users_book_owner_",
+        ],
+    ),
+    "foreign_key_again": (
+        """
+migrations.AlterField(
+    "Book", "shop", models.ForeignKey("Shop", models.CASCADE, db_default=1)
+)""",
+        [
+            "users_book.shop_id rejects null, but",
+            "Writes to users_book and users_shop wait while the rows of users_book_shop_",
+        ],
+    ),
+    "foreign_key_not_valid": (
+        """
+migrations.RunSQL(
+    "ALTER TABLE users_book ADD CONSTRAINT sold_by"
+    " FOREIGN KEY (seller) REFERENCES users_shop NOT VALID"
+)""",
+        ["sold_by rejects rows of users_book that"],
+    ),
+    "foreign_key_validated": (
+        """
+migrations.RunSQL("ALTER TABLE users_book VALIDATE CONSTRAINT sold_by")""",
+        [],
+    ),
     "drop_column": (
         """
 migrations.RemoveField("Book", "stock")""",
@@ -189,6 +225,38 @@ migrations.RemoveField("Shop", "books")""",
         ["users_shop_books is gone, but"],
     ),
 }
+# A second database of PostgreSQL, which has only the app archive, one that is the first
+# under another name, and one of another kind
+DATABASES = """
+DATABASES["archive"] = DATABASES["default"] | {"NAME": "archive"}
+DATABASES["replica"] = DATABASES["default"] | {"TEST": {"MIRROR": "default"}}
+DATABASES["notes"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+DATABASE_ROUTERS = ["apps.archive.router.Router"]
+INSTALLED_APPS.append("apps.archive")
+"""
+ROUTER = """
+class Router:
+    def allow_migrate(self, db, app_label, **hints):
+        return (db == "archive") == (app_label == "archive")
+"""
+ARCHIVE = """
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("users", "0001_initial")]
+    operations = [
+        migrations.CreateModel("Box", [("id", models.BigAutoField(primary_key=True))]),
+    ]
+"""
+DROP_ARCHIVE = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("archive", "0001_initial")]
+    operations = [migrations.DeleteModel("Box")]
+"""
 CONCURRENTLY = """
 AddIndexConcurrently("Book", models.Index(fields=["price"], name="by_price"))"""
 EXPECTED = {name: [] for name in (*HARMLESS, "concurrently", "accepted")}
@@ -204,6 +272,19 @@ def add_migration(project, name, operations, attribute=""):
         MIGRATION.format(attribute=attribute, before=before, operations=operations)
     )
     return path
+
+
+def add_databases(project):
+    """Add a database with an app of its own, whose second migration drops a table."""
+    with (project / "config/settings/base.py").open("a") as settings:
+        settings.write(DATABASES)
+    folder = project / "apps/archive/migrations"
+    folder.mkdir(parents=True)
+    for path in (folder.parent / "__init__.py", folder / "__init__.py"):
+        path.touch()
+    (folder.parent / "router.py").write_text(ROUTER)
+    (folder / "0001_initial.py").write_text(ARCHIVE)
+    (folder / "0002_drop.py").write_text(DROP_ARCHIVE)
 
 
 def warnings(output):
@@ -223,6 +304,7 @@ def migrated(request, render_for_module):
     add_migration(
         project, "accepted", 'migrations.DeleteModel("Author")', 'accepted = "Unused."'
     )
+    add_databases(project)
     done = project.make_ok("check-migrations")
     return done.stdout
 
@@ -241,11 +323,21 @@ def test_migration_that_breaks_the_running_release_is_warned_about(
 
 
 def test_warnings_list_the_newest_first_and_the_page_last(migrated):
-    files = [file for file, _ in warnings(migrated)]
+    files = [file for file, _ in warnings(migrated) if file.startswith("apps/users/")]
 
     assert files == sorted(files, reverse=True)
     last = [line for line in migrated.splitlines() if line.startswith("docs/")]
     assert last == ["docs/migrations.md explains how to fix or to accept each warning."]
+
+
+def test_second_database_is_checked(migrated):
+    about_archive = [
+        (file, text) for file, text in warnings(migrated) if "archive" in file
+    ]
+
+    assert [file for file, _ in about_archive] == ["apps/archive/migrations/0002_drop"]
+    assert about_archive[0][1].startswith("archive_box is gone, but")
+    assert "The migrations of other databases are not checked: notes\n" in migrated
 
 
 def test_migrations_of_packages_give_no_warning(migrated):
