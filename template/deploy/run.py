@@ -1,7 +1,8 @@
 """Deploy a release to an environment, or roll an environment back.
 
-RELEASE=commit python3 deploy/run.py deploy ENVIRONMENT
-python3 deploy/run.py rollback ENVIRONMENT
+RELEASE=commit python3 deploy/run.py deploy|rollback ENVIRONMENT
+
+RELEASE is the commit to deploy, or the one to roll back; by default, the checked-out one.
 
 Exit codes:
 0: the release runs and is ready
@@ -14,6 +15,7 @@ import contextlib
 import fcntl
 import importlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -42,7 +44,10 @@ class Cancelled(BaseException):
 FAILURES = (Exception, Cancelled)
 WRONG_ARGUMENTS = (ValueError, KeyError)
 TRIES = 5  # to read which release runs
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LOG = Path(".cache", "deploy.log")  # of a deployment whose terminal was closed
+SHORT_ID = re.compile("[0-9a-f]{7,}")
+NONE = "none"  # instead of the id of a release, if none answers
 
 
 @dataclass(frozen=True)
@@ -90,11 +95,17 @@ def report(text):
 
 def handle_signals(handler):
     for number in SIGNALS:
-        signal.signal(number, handler)
+        if signal.getsignal(number) != signal.SIG_IGN:  # as with `nohup make deploy`
+            signal.signal(number, handler)
 
 
 def cancel(number, frame):
     handle_signals(signal.SIG_IGN)
+    if number == signal.SIGHUP:
+        # No output reaches a closed terminal, and an error must not stop the rollback.
+        with LOG.open("ab") as log:
+            os.dup2(log.fileno(), sys.stdout.fileno())
+            os.dup2(log.fileno(), sys.stderr.fileno())
     raise Cancelled
 
 
@@ -128,13 +139,17 @@ def deploy(name):
 
 
 def roll_back(name):
-    """Roll back to the release before the running one. Return the exit code."""
+    """Roll back $RELEASE to the release that ran before it. Return the exit code."""
     target, environment, seconds = prepare(name)
     with locked(environment), logged_in(target):
         previous = find_previous(history(target, environment))
         if not previous:
             raise Refused(f"{name} has no earlier release to roll back to.")
-        bad = find_running(environment)
+        bad = find_bad(environment)
+        print(
+            f"Rolling back {name} from {bad} to {' '.join(dict.fromkeys(previous))}.",
+            flush=True,
+        )
         try:
             target.roll_back(environment, previous.reference)
             found = smoke.wait(environment.url, other_than=bad, seconds=seconds)
@@ -178,6 +193,26 @@ def find_environment(name, environments):
     )
 
 
+def find_bad(environment):
+    """Return the release that runs, if it is $RELEASE; otherwise raise Refused.
+
+    So a second rollback, or one after a deployment that failed, changes nothing.
+    """
+    bad = find_running(environment) or NONE
+    name = os.environ.get("RELEASE") or "HEAD"
+    # The clone of a pipeline may not have the commit.
+    if not (SHORT_ID.fullmatch(name) and bad.startswith(name)) and name != bad:
+        with contextlib.suppress(Refused):
+            name = find_commit(name)
+        if name != bad:
+            now = "no release that answers" if bad == NONE else bad
+            raise Refused(
+                f"{environment.name} runs {now}, not {name}: "
+                f"to roll it back, set RELEASE={bad}."
+            )
+    return bad
+
+
 def find_commit(name):
     """Return the full id of a commit, which the platform and the smoke test need."""
     command = ["git", "rev-parse", "--verify", "--quiet", name + "^{commit}"]
@@ -199,8 +234,13 @@ def find_running(environment):
 @contextlib.contextmanager
 def locked(environment):
     """Run one deployment to an environment at a time on this machine; others wait."""
-    (ROOT / ".cache").mkdir(exist_ok=True)
-    with (ROOT / ".cache" / f"deploy-{environment.name}.lock").open("w") as lock:
+    path = ROOT / ".cache" / f"deploy-{environment.name}.lock"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        raise Refused(f"Make the folder .cache writable: {error}.") from error
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

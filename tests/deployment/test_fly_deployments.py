@@ -86,5 +86,6 @@ def test_only_deployments_require_docker_not_rollbacks(running, tmp_path):
     code, output = platform.run("deploy", "staging", platform.commits[2], **without)
     assert code == 2
     assert output.endswith("Install docker, then try again. Nothing was changed.\n")
-    code, output = platform.run("rollback", "staging", **without)
+    release = platform.commits[1]
+    code, output = platform.run("rollback", "staging", release, **without)
     assert code == 0, output

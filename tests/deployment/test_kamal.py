@@ -288,7 +288,9 @@ def test_kamal_deploys_and_rolls_back(server):
         *("run", "stop", "tag"),
     ]
 
-    code, back = server.run("rollback", "staging", IMAGE="", REGISTRY_PASSWORD="")
+    code, back = server.run(
+        "rollback", "staging", second, IMAGE="", REGISTRY_PASSWORD=""
+    )
     assert code == 0, back
     assert server.running("staging") == first
     assert not (server.folder / "home/.kamal/lock-my-project-staging").exists()

@@ -32,11 +32,11 @@ def test_missing_environment_file_is_refused(running):
 
 def test_rollback_needs_no_registry(running):
     platform = running("kamal")
-    platform.run("deploy", "staging", platform.commits[1])
+    new = platform.commits[1]
+    platform.run("deploy", "staging", new)
 
-    code, output = platform.run(
-        "rollback", "staging", IMAGE="", REGISTRY_USER="", REGISTRY_PASSWORD=""
-    )
+    without = {"IMAGE": "", "REGISTRY_USER": "", "REGISTRY_PASSWORD": ""}
+    code, output = platform.run("rollback", "staging", new, **without)
 
     assert code == 0, output
     assert platform.running("staging") == platform.commits[0]

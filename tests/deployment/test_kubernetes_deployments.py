@@ -39,7 +39,7 @@ def test_rollback_updates_the_last_applied_configuration(running, verb):
     broken = new if verb == "deploy" else ""
     platform.run("deploy", "staging", new, STAND_IN_BROKEN=broken)
     if verb == "rollback":
-        platform.run("rollback", "staging")
+        platform.run("rollback", "staging", new)
 
     # Otherwise the next release could not remove objects that only the previous one has.
     assert platform.running("staging") == old

@@ -147,7 +147,7 @@ def test_production_gets_only_promoted_images(running, target):
     assert "Set IMAGE to an image with its digest" in output
 
     platform.run("deploy", "staging", new)
-    platform.run("rollback", "staging")
+    platform.run("rollback", "staging", new)
     code, output = platform.run("deploy", "production", old, IMAGE="")
     assert code == 2, output
     assert (

@@ -22,7 +22,7 @@ def test_each_service_runs_the_same_image(running):
     old, new = map(platform.image, platform.commits[:2])
     for name in platform.names:
         platform.run("deploy", name, platform.commits[1])
-    platform.run("rollback", "production")
+    platform.run("rollback", "production", platform.commits[1])
 
     calls = [line.split() for line in platform.calls()]
     assert {(*line[:3], *line[6:]) for line in calls} == {

@@ -3,11 +3,13 @@
 import json
 import re
 import signal
+import subprocess
 
 import pytest
 
 from tests.deployment.platforms import PLATFORMS
 from tests.support.machine import link_programs
+from tests.support.project import Project
 
 pytestmark = pytest.mark.slow
 NAMES = ("staging", "production")
@@ -186,6 +188,39 @@ def test_cancelled_deployment_is_rolled_back(running, target, number):
 
 
 @on_each_platform
+def test_closed_terminal_rolls_the_deployment_back(running, target):
+    platform = running(target)
+    old, new = platform.commits[:2]
+    log = platform.project / ".cache/deploy.log"
+    log.unlink(missing_ok=True)
+
+    process = platform.start("deploy", "staging", new, STAND_IN_HOLDS=platform.held)
+    platform.wait_until_held()
+    process.stdout.close()  # like a terminal, which takes no more output
+    process.send_signal(signal.SIGHUP)
+
+    assert process.wait(60) == 1
+    assert f"The previous release {old} runs again and is ready." in log.read_text()
+    assert platform.running("staging") == old
+
+
+def test_deployment_under_nohup_continues(running):
+    platform = running("kubernetes")
+    new = platform.commits[1]
+    default = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # The process inherits it.
+    process = platform.start("deploy", "staging", new, STAND_IN_HOLDS=platform.held)
+    signal.signal(signal.SIGHUP, default)
+    platform.wait_until_held()
+    process.send_signal(signal.SIGHUP)
+    platform.release_held()
+
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 0, output
+    assert platform.running("staging") == new
+
+
+@on_each_platform
 def test_second_deployment_waits_for_the_first(running, target):
     platform = running(target)
     first = platform.start(
@@ -229,11 +264,83 @@ def test_rollback_skips_unready_releases(running, target):
     platform.run("deploy", "staging", second)
     platform.run("deploy", "staging", third, STAND_IN_BROKEN=third)
 
-    code, output = platform.run("rollback", "staging")
+    code, output = platform.run("rollback", "staging", second)
 
     assert code == 0, output
-    assert f"staging was rolled back to {first}: " in output
-    assert "a rollback reverses none" in output
+    announced, _, rest = output.partition(f"Rolling back staging from {second} to ")
+    previous = rest.partition(".\n")[0]
+    assert re.search(f"{first}|v2 slug-", previous), output
+    commands = re.findall(r"^\$ (.*)", announced, re.MULTILINE)
+    reads = (*platform.reads, "kamal server exec")
+    assert all(command.startswith(reads) for command in commands), output
+    assert f"staging was rolled back to {first}: " in rest
+    assert "a rollback reverses none" in rest
+    assert platform.running("staging") == first
+
+
+@on_each_platform
+def test_second_rollback_changes_nothing(running, target):
+    platform = running(target)
+    second, third = platform.commits[1:]
+    platform.run("deploy", "staging", second)
+    platform.run("deploy", "staging", third)  # the checked-out commit
+    assert platform.run("rollback", "staging")[0] == 0
+    before = platform.calls()
+
+    for named in ("", third[:7]):
+        code, output = platform.run("rollback", "staging", named)
+
+        assert code == 2, output
+        assert f"staging runs {second}, not {third}: to roll it back, " in output
+        assert f"set RELEASE={second}. Nothing was changed." in output
+    assert platform.calls() == before
+    assert platform.running("staging") == second
+
+
+@on_each_platform
+def test_rollback_keeps_the_release_before_a_failed_deployment(running, target):
+    platform = running(target)
+    second, third = platform.commits[1:]
+    _, step, _ = platform.fails_before_switch[0]
+    platform.run("deploy", "staging", second)
+    assert platform.run("deploy", "staging", third, STAND_IN_FAILS=step)[0] == 1
+
+    code, output = platform.run("rollback", "staging")
+
+    assert code == 2, output
+    assert f"staging runs {second}, not {third}: " in output
+    assert platform.running("staging") == second
+
+
+def test_release_that_does_not_answer_is_rolled_back_on_request(running):
+    platform = running("kubernetes")
+    first, second = platform.commits[:2]
+    platform.run("deploy", "staging", second)
+    name = platform.names["staging"]
+    (platform.folder / f"sites/{name}.json").write_text('{"status": 502}')
+
+    code, output = platform.run("rollback", "staging", second)
+    assert code == 2, output
+    assert "staging runs no release that answers, not " in output
+    assert "set RELEASE=none. Nothing was changed." in output
+
+    code, output = platform.run("rollback", "staging", "none")
+    assert code == 0, output
+    assert platform.running("staging") == first
+
+
+def test_rollback_needs_no_commit_in_the_clone(running, tmp_path):
+    platform = running("kubernetes")
+    first, second = platform.commits[:2]
+    platform.run("deploy", "staging", second)
+    clone, source = tmp_path / "clone", f"file://{platform.project.path}"
+    command = ["git", "clone", "--quiet", "--depth", "1", source, clone]
+    subprocess.run(command, check=True)
+    platform.project = Project(clone)
+
+    code, output = platform.run("rollback", "staging", second[:12])
+
+    assert code == 0, output
     assert platform.running("staging") == first
 
 
@@ -251,9 +358,10 @@ def test_rollback_needs_an_earlier_release(running, target):
 @at_each_step("fails_during_rollback")
 def test_failed_rollback_is_reported(running, target, step):
     platform = running(target)
-    platform.run("deploy", "staging", platform.commits[1])
+    new = platform.commits[1]
+    platform.run("deploy", "staging", new)
 
-    code, output = platform.run("rollback", "staging", STAND_IN_FAILS=step)
+    code, output = platform.run("rollback", "staging", new, STAND_IN_FAILS=step)
 
     assert code == 3, output
     assert "The rollback of staging failed: " in output
@@ -282,6 +390,23 @@ def test_missing_command_line_prints_one_line(running, target, tmp_path):
     assert code == 2
     sentence = f"Install {platform.tool}, or run `make tools`, then try again."
     assert output == f"{sentence} Nothing was changed.\n"
+
+
+def test_unwritable_cache_prints_one_line(running):
+    platform = running("kubernetes")
+    cache, kept = platform.project / ".cache", platform.project / ".cache-kept"
+    cache.mkdir(exist_ok=True)
+    cache.rename(kept)
+    cache.touch()
+
+    code, output = platform.run("deploy", "staging", platform.commits[1])
+    cache.unlink()
+    kept.rename(cache)
+
+    assert code == 2, output
+    assert output.startswith("Make the folder .cache writable: ")
+    assert output.endswith(". Nothing was changed.\n")
+    assert output.count("\n") == 1
 
 
 @on_each_platform

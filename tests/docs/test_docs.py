@@ -56,7 +56,7 @@ GENERATED = "".join(
     )
 )
 # test_sequence.py, test_smoke.py and test_tools.py run these.
-DEPLOYMENT = r"make tools|make (deploy|rollback)( ENVIRONMENT=(staging|production))?|make smoke URL=https\S+"
+DEPLOYMENT = r"make tools|make (deploy|rollback)( ENVIRONMENT=(staging|production))?( RELEASE=0123abcd)?|make smoke URL=https\S+"
 
 
 def commands(text):

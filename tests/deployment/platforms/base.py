@@ -129,7 +129,8 @@ class ByImage(Platform):
         return f"registry.example.com/app-{commit}@{self.digest(commit)}"
 
     def start(self, verb, environment, release="", **variables):
-        image = {"IMAGE": self.image(release)} if release else {}
+        deploys = release and verb == "deploy"
+        image = {"IMAGE": self.image(release)} if deploys else {}
         return super().start(verb, environment, release, **image | variables)
 
     def key(self, environment):
