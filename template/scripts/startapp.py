@@ -3,6 +3,8 @@
 python -m scripts.startapp blog
 """
 
+import keyword
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,15 +17,21 @@ INSTALLED_APPS = "INSTALLED_APPS = [\n"
 
 
 def main():
-    name = "".join(sys.argv[1:])
+    name = " ".join(sys.argv[1:])
     settings = SETTINGS.read_text()
     folder = ROOT / "apps" / name
-    if not name.isidentifier():
-        sys.exit("Name the app with letters, digits and _: make startapp NAME=blog")
-    if folder.exists() or f'.{name}"' in settings:
+    if not name.isidentifier() or keyword.iskeyword(name):
+        sys.exit(
+            "Name the app with letters, digits and _, and not with a keyword of Python: "
+            "make startapp NAME=blog"
+        )
+    # Git keeps the bytecode of an app that only another branch has.
+    files = (path for path in folder.rglob("*") if path.is_file())
+    if any(path.suffix != ".pyc" for path in files) or f'.{name}"' in settings:
         sys.exit(f"The project already has an app {name}. Choose another name.")
     if INSTALLED_APPS not in settings:
         sys.exit(f"{SETTINGS} has no line {INSTALLED_APPS!r} to add the app to.")
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
         call_command("startapp", name, str(folder), template=str(TEMPLATE))

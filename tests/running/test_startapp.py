@@ -28,7 +28,9 @@ def unchanged(project):
     [
         ("", "make startapp NAME=blog"),
         ("my-blog", "make startapp NAME=blog"),
+        ("my blog", "make startapp NAME=blog"),
         ("../blog", "make startapp NAME=blog"),
+        ("class", "make startapp NAME=blog"),
         ("users", "already has an app users"),
         ("auth", "already has an app auth"),
         ("json", "conflicts with the name of an existing Python module"),
@@ -39,9 +41,13 @@ def test_impossible_name_is_refused(project, unchanged, name, reason):
 
     assert done.returncode != 0
     assert reason in done.stdout
+    assert "Traceback" not in done.stdout
 
 
 def test_new_app_passes_make_ci(project):
+    # Git leaves this of an app of another branch.
+    (project / "apps/blog/migrations/__pycache__").mkdir(parents=True)
+    (project / "apps/blog/migrations/__pycache__/0001_initial.pyc").touch()
     project.make_ok("startapp", "NAME=blog")
 
     project.make_ok("ci")
