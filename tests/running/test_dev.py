@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 
 
 OUTPUT = "reports/output"
+PORT = (".venv/bin/python", "-m", "scripts.port")
 # A time in which 15 s pass in each second: any limit of time ends early.
 FAST = """
 import time
@@ -59,13 +60,13 @@ def slow():
 
 
 @contextlib.contextmanager
-def making(project, *arguments, end, **variables):
+def making(project, *arguments, end, output=OUTPUT, **variables):
     """Run make in the background; yield its process, and end it with a signal.
 
     Its output is in a file that git ignores.
     """
-    (project / OUTPUT).parent.mkdir(exist_ok=True)
-    with (project / OUTPUT).open("w") as output:
+    (project / output).parent.mkdir(exist_ok=True)
+    with (project / output).open("w") as output:
         process = subprocess.Popen(
             ["make", *arguments],
             cwd=project.path,
@@ -146,24 +147,55 @@ def test_make_dev_serves_pages_and_uploads(project):
         wait_until(is_changed)
 
 
-def test_make_dev_takes_the_next_free_port(project):
+def test_simultaneous_make_dev_take_the_next_free_ports(project):
+    outputs = [f"{OUTPUT}-{number}" for number in range(2)]
+
+    def announced(output):
+        text = r"Port 8000 is in use: serving on http://localhost:(\d+) instead"
+        return re.search(text, project.read(output))
+
+    def answers(port):
+        with contextlib.suppress(OSError):
+            return fetch(port, "/healthz") == (200, "ok")
+
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # Another program may use it.
             stack.enter_context(socket.create_server(("127.0.0.1", 8000)))
-        stack.enter_context(making(project, "dev", end=signal.SIGINT))
+        for output in outputs:
+            stack.enter_context(
+                making(project, "dev", end=signal.SIGINT, output=output)
+            )
+        ports = set()
+        for output in outputs:
+            reason = functools.partial(project.read, output)
+            port = int(
+                wait_until(functools.partial(announced, output), reason=reason)[1]
+            )
+            wait_until(functools.partial(answers, port), reason=reason)
+            ports.add(port)
 
-        def announcement():
-            text = r"Port 8000 is in use: serving on http://localhost:(\d+) instead"
-            return re.search(text, project.read(OUTPUT))
+        assert len(ports) == len(outputs)
+        # uvicorn reports an error about the protocol "lifespan", which Channels lacks.
+        assert "'lifespan' protocol" not in "".join(map(project.read, outputs))
 
-        wait_until(announcement, reason=lambda: project.read(OUTPUT))
-        port = int(announcement()[1])
 
-        def answers():
-            with contextlib.suppress(OSError):
-                return fetch(port, "/healthz") == (200, "ok")
+def test_simultaneous_commands_get_different_ports(project):
+    for _ in range(3):
+        commands = [
+            subprocess.Popen(
+                [*PORT, "sh", "-c", "echo $PORT; exec sleep 60"],
+                cwd=project.path,
+                env=clean_environment(),
+                stdout=subprocess.PIPE,
+            )
+            for _ in range(4)
+        ]
+        ports = {command.stdout.readline() for command in commands}
+        for command in commands:
+            command.terminate()
+            command.communicate()
 
-        wait_until(answers, reason=lambda: project.read(OUTPUT))
+        assert len(ports) == len(commands)
 
 
 def test_make_dev_refuses_a_given_port_that_is_in_use(project):
@@ -181,6 +213,25 @@ def test_make_dev_refuses_a_port_that_is_no_number(project):
 
     assert done.returncode == 2
     assert "Set another PORT than http: invalid literal" in done.stdout
+
+
+def test_make_dev_serves_static_files_without_debug(project):
+    with serving(project, DJANGO_DEBUG="false") as fetch:
+        status, body = fetch("/")
+        assert status == 200
+        style = re.search(r'href="(/static/site[^"]*)"', body).group(1)
+        assert fetch(style)[0] == 200
+        assert fetch("/nowhere")[0] == 404
+        assert "<h1>" in fetch("/nowhere")[1]
+
+
+@pytest.mark.parametrize("target", ["manage", "run"])
+def test_target_without_a_command_shows_how_to_name_one(project, target):
+    done = project.make(target)
+
+    assert done.returncode == 2
+    assert f"Name the command: make {target} ARGS=" in done.stdout
+    assert "usage" not in done.stdout
 
 
 def test_breakpoint_in_an_async_view_has_no_limit_of_time(render, tmp_path):
