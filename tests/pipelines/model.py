@@ -44,6 +44,9 @@ class Job:
     secrets: list = field(default_factory=list)
     concurrency_group: str = ""  # One job of a group runs at a time; the others wait.
     manual: bool = False  # It waits for an approval.
+    # What a person can set: the release to roll back, and an older commit to check out,
+    # in case the newest one broke deploy/.
+    inputs: list = field(default_factory=list)
     main_only: bool = False  # It refuses any other branch.
     unrecognised: list = field(default_factory=list)  # everything else in the file
 
@@ -112,7 +115,9 @@ DEPLOYMENT = {
     ),
 }
 ROLLBACK = {
-    f"rollback-{environment}": deployment("rollback", environment)
+    f"rollback-{environment}": deployment(
+        *("rollback", environment), inputs=["release", "older"]
+    )
     for environment in ("staging", "production")
 }
 # The jobs of each workflow, with every option on. A change is first a pull request, and

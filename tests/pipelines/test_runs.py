@@ -204,10 +204,14 @@ def test_person_rolls_an_environment_back(run, platform, provider):
     platform = platform(provider)
     first, second = platform.commits
     platform.run_next("staging", second)
+    for name in ("Makefile", "deploy/run.py"):  # The newest commit breaks both.
+        (platform.project / name).write_text("(")
+    platform.project.commit("C")
     how = {"workflow": "rollback-staging"}
     if provider == "gitlab":
         how = {"workflow": "rollback", "jobs": ["rollback-staging"]}
-    done = run(provider, platform.project, platform, **how)
+    inputs = {"release": second, "older": 1}
+    done = run(provider, platform.project, platform, inputs=inputs, **how)
 
     assert done.passed, done.logs
     assert platform.running("staging") == first

@@ -17,6 +17,8 @@ def expected_settings(ci_provider, use_docker=False, deploy_target="none"):
     return circleci_settings(deploys)
 
 
+RELEASE = "Commit to roll back (by default the newest of main)"
+OLDER = "Use deploy/ of this many commits before, if the newest one broke it"
 GITHUB = {
     github.CHANGE: {
         "name": "CI",
@@ -45,7 +47,9 @@ GITHUB_ROLLBACK = {
                         "type": "choice",
                         "options": ["staging", "production"],
                         "required": "true",
-                    }
+                    },
+                    "release": {"description": RELEASE},
+                    "older": {"description": OLDER, "type": "number", "default": "0"},
                 }
             }
         },
@@ -84,7 +88,7 @@ def gitlab_stages(use_docker, deploys):
 
 
 def circleci_settings(deploys):
-    """Return the version and the parameter: CircleCI's project settings have the rest."""
+    """Return the version and the parameters: CircleCI's project settings have the rest."""
     run = {
         "description": "Workflow to run. Set by the nightly schedule.",
         "type": "enum",
@@ -94,4 +98,11 @@ def circleci_settings(deploys):
     if deploys:
         run["description"] = run["description"][:-1] + ", or manually to roll back."
         run["enum"] = [*run["enum"], "rollback-staging", "rollback-production"]
-    return {"version": "2.1", "parameters": {"run": run}}
+    parameters = {"run": run} | (CIRCLECI_ROLLBACK if deploys else {})
+    return {"version": "2.1", "parameters": parameters}
+
+
+CIRCLECI_ROLLBACK = {
+    "release": {"description": RELEASE, "type": "string", "default": ""},
+    "older": {"description": OLDER, "type": "integer", "default": "0"},
+}

@@ -77,5 +77,8 @@ ROWS = [
     ("rollback on each push", "workflows/rollback-staging/when", "replace", RUN_CI),
     ("rollback from any branch", f"{ROLLBACK}/filters", "remove"),
     ("rollback during a deployment", f"{ROLLBACK}/serial-group", "remove"),
+    ("rollback of an unnamed release", "jobs/rollback-staging/environment/RELEASE", "remove"),
+    ("rollback with main's newest files only", "jobs/rollback-staging/steps/git checkout", "remove"),
+    ("rollback with files of any branch", "jobs/rollback-staging/steps/git checkout/run/command", "replace", "git checkout --quiet << pipeline.parameters.older >>"),
     ("no rollback", "workflows/rollback-staging", "remove"),
 ]

@@ -90,6 +90,10 @@ ROWS = [
     ("rollback from any branch", "rollback/jobs/rollback/if", "remove"),
     ("rollback during a deployment", "rollback/jobs/rollback/concurrency", "remove"),
     ("rollback recorded as a deployment", "rollback/jobs/rollback/environment/deployment", "remove"),
+    ("rollback of an unnamed release", "rollback/jobs/rollback/env/RELEASE", "remove"),
+    ("rollback with main's newest files only", "rollback/jobs/rollback/steps/git checkout", "remove"),
+    ("rollback in a clone without older commits", "rollback/jobs/rollback/steps/0/with/fetch-depth", "remove"),
+    ("rollback with files of any branch", "rollback/jobs/rollback/steps/git checkout/run", "replace", 'git checkout --quiet "$OLDER"'),
     ("no rollback", "rollback", "remove"),
     ("rollback of staging only", "rollback/on/workflow_dispatch/inputs/environment/options/production", "remove"),
 ]

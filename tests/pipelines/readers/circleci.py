@@ -49,6 +49,9 @@ SETUP = {
         ' --username "$REGISTRY_USER" --password-stdin "$REGISTRY"'
     ): "registry",
 }
+# What a person who starts a rollback can set
+RELEASE = "<< pipeline.parameters.release >>"
+OLDER = "git checkout --quiet HEAD~<< pipeline.parameters.older >>"
 # Contexts belong to an organization, so their names begin with the project's.
 CONTEXT_PREFIX = "my-project-"
 # The variables that a context holds, by docs/pipeline.md, and make reads.
@@ -159,11 +162,22 @@ def read_job(job, options, file):
     )
     for name in read.secrets:
         read.variables = CONTEXTS.get(name, {}) | read.variables
+    read_inputs(read)
     if read.concurrency_group:
         read.variables = without(DEPLOYMENT_VARIABLES, read.variables)
     if "registry" in begun and "registry" not in read.secrets:
         read.unrecognised.append("a login without its context")
     return read
+
+
+def read_inputs(read):
+    """Read what a person can set. An older commit comes before the job's other commands."""
+    if read.variables.get("RELEASE") == RELEASE:
+        read.inputs.append("release")
+        del read.variables["RELEASE"]
+    if read.run[0] == OLDER:
+        read.inputs.append("older")
+        del read.run[0]
 
 
 def read_unrecognised(job, options, executor, steps):

@@ -59,6 +59,14 @@ DIGESTS = {
 DIGESTS["staging"]["if-no-files-found"] = "error"
 DOWNLOADS = {name: {"name": name, "path": "reports"} for name in PROMOTED}
 SECRET = re.compile(r"\bsecrets\b[.\w]*|\bgithub\.token\b")
+# What a person who starts a rollback can set
+RELEASE = {"RELEASE": "${{ inputs.release }}"}
+OLDER = {
+    "name": "Check out an older commit",
+    "run": 'git checkout --quiet "HEAD~$OLDER"',
+    "env": {"OLDER": "${{ inputs.older }}"},
+}
+DEPTH = "100"
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*")
 
 
@@ -129,6 +137,7 @@ def read_job(name, job):
     if job["name"] != name:
         read.unrecognised.append(job["name"])
     read_environment(job, read)
+    read_inputs(job, read)
     read_concurrency(job, read)
     read.secrets += SECRET.findall(str(job | {"steps": [], "env": read.variables}))
     for service in services.values():
@@ -170,6 +179,17 @@ def read_environment(job, read):
             del read.variables["SMOKE_SECONDS"]
 
 
+def read_inputs(job, read):
+    """Read what a person can set. An older commit comes before the job's other commands."""
+    if RELEASE.items() <= read.variables.items():
+        read.inputs.append("release")
+        del read.variables["RELEASE"]
+    checkout, following = job["steps"][:2]
+    if following == OLDER and checkout.get("with", {}).get("fetch-depth") == DEPTH:
+        read.inputs.append("older")
+        del read.run[0]
+
+
 def read_concurrency(job, read):
     """Read the concurrency group of a job, in which runs wait for each other."""
     if "concurrency" in job:
@@ -196,6 +216,8 @@ def read_step(step, read):
 def read_command(step, read):
     """Read a command. One that deploys gets the secrets of its environment."""
     known = {"name", "run"}
+    if step == OLDER:
+        return
     if step.get("run") in ("make deploy", "make rollback"):
         known |= {"env"}
         by_own_name = passed_on(step)

@@ -189,6 +189,8 @@ def read_job(job, rule, earlier, file):
         concurrency_group=job.get("resource_group", ""),
         main_only=rule.get("if", "").endswith(MAIN),
         manual=rule.get("when") == "manual" and not is_optional(rule),
+        # GitLab lets a person set any variable, and each older pipeline keeps its job.
+        inputs=["release", "older"] if is_optional(rule) else [],
         knows_base=BASE.items() <= job.get("variables", {}).items(),
         keeps_credentials=settings.get("FF_GIT_URLS_WITHOUT_TOKENS") != "true",
         unrecognised=unknown(job, JOB_KEYS) + unknown_rule(rule),

@@ -5,6 +5,7 @@ in a clone of the project, and in a sandbox with the services of the job's execu
 step or a key that it does not know is an error.
 """
 
+import json
 import shlex
 from dataclasses import replace
 
@@ -17,12 +18,12 @@ RUN_KEYS = {"name", "command", "no_output_timeout"}
 SHELL = "bash -eo pipefail -c"
 
 
-def run_circleci(project, sandbox: Sandbox, workflow="main", jobs=()):
+def run_circleci(project, sandbox: Sandbox, workflow="main", jobs=(), inputs=None):
     """Run the workflows of a push to main, or of the night.
 
     It passed if `ci` or `nightly` did: the result of no other workflow counts.
     """
-    file = circleci.parse(project)[circleci.FILE]
+    file = fill_parameters(circleci.parse(project)[circleci.FILE], inputs or {})
     (sandbox.scratch / "artifacts").mkdir()
     run = Run(True, {}, {}, {}, sandbox.scratch / "artifacts")
     for name, content in file["workflows"].items():
@@ -38,6 +39,15 @@ def run_circleci(project, sandbox: Sandbox, workflow="main", jobs=()):
             if name != "audit":
                 run.passed = "failure" not in (run.results[job] for job in needs)
     return run
+
+
+def fill_parameters(file, inputs):
+    """Return a file with the pipeline's parameters in their places."""
+    text = json.dumps({key: file[key] for key in file.keys() - {"workflows"}})
+    for name, parameter in file["parameters"].items():
+        value = str(inputs.get(name, parameter["default"]))
+        text = text.replace(f"<< pipeline.parameters.{name} >>", value)
+    return file | json.loads(text)
 
 
 def read_entries(workflow):

@@ -30,11 +30,11 @@ EVENTS = {
 ENVIRONMENTS = ("staging", "production")
 
 
-def run_github(project: Project, sandbox, workflow="main", jobs=()):
+def run_github(project: Project, sandbox, workflow="main", jobs=(), inputs=None):
     """Run a workflow of a project that is committed, as on its main branch."""
     name, event = EVENTS[workflow]
     file = f".github/workflows/{name}"
-    inputs = {"environment": workflow.partition("-")[2]}
+    inputs = {"environment": workflow.partition("-")[2], **(inputs or {})}
     workflow = project.yaml(file)
     (sandbox.scratch / "artifacts").mkdir()
     runners = {job["runs-on"] for job in workflow["jobs"].values()}

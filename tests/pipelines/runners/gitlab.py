@@ -25,10 +25,23 @@ VARIABLES = ".gitlab-ci-local-variables.yml"
 ENDED = re.compile(r"^ (PASS|WARN|FAIL)  +(\S+)", re.MULTILINE)
 
 
-def run_gitlab(project, sandbox: Sandbox, workflow="main", jobs=()):
-    """Run the pipeline of a project that is committed, as for its main branch."""
+def run_gitlab(project, sandbox: Sandbox, workflow="main", jobs=(), inputs=None):
+    """Run the pipeline of a project that is committed, as for its main branch.
+
+    The inputs are the variables of a manual job, which may be in an older pipeline.
+    """
+    inputs = inputs or {}
     checkout = sandbox.scratch / "checkout"
     subprocess.run(["git", "clone", "--quiet", project.path, checkout], check=True)
+    older = [
+        "git",
+        "checkout",
+        "--quiet",
+        "-B",
+        "main",
+        f"HEAD~{inputs.get('older', 0)}",
+    ]
+    subprocess.run(older, cwd=checkout, check=True)
     environment = sandbox.environment(NO_COLOR="1")
     # For services, gitlab-ci-local needs a docker command.
     path = (str(COMMANDS), str(STAND_INS), environment["PATH"])
@@ -36,6 +49,8 @@ def run_gitlab(project, sandbox: Sandbox, workflow="main", jobs=()):
     command = [NODE, node_modules(GITLAB_CI_LOCAL) / PROGRAM, "--force-shell-executor"]
     command += ["--shell-isolation", "--no-artifacts-to-source"]
     command += [f"--variable=CI_PIPELINE_SOURCE={SOURCES[workflow]}"]
+    if "release" in inputs:
+        command.append(f"--variable=RELEASE={inputs['release']}")
     registry = sandbox.secrets.get("registry", {})
     own = ["CI_PIPELINE_SOURCE", *(it for it in registry if it.startswith("CI_"))]
     command += [f"--ignore-predefined-vars={','.join(own)}"]
