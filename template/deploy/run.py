@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
 
+import pages
 import smoke
 from commands import Failed, NotReplaced, Refused
 
@@ -178,7 +179,7 @@ def prepare(name):
     if missing:
         raise Refused(f"Set {' and '.join(missing)}: see docs/deployment.md.")
     try:
-        smoke.parse_url(environment.url)
+        pages.find_site(environment.url)
         seconds = smoke.read_seconds()
     except ValueError as error:
         raise Refused(str(error)) from error

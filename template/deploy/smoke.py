@@ -2,29 +2,24 @@
 
 python3 deploy/smoke.py URL [RELEASE]
 
+It is ready when /readyz and the pages of deploy/pages.py are, several times in a row.
+
 Exit codes:
 0: the URL is ready
 1: it is not, after $SMOKE_SECONDS (120 by default)
-2: an argument or $SMOKE_SECONDS is not valid
+2: an argument or a variable is not valid
 """
 
-import contextlib
-import http.client
 import json
 import os
-import socket
-import ssl
 import sys
-import threading
 import time
-from urllib.parse import urlsplit
 
-REQUEST_TIMEOUT = 5  # seconds for one request, from the DNS query to the last byte
-MAX_BODY = 65_536  # bytes, more than any response of /readyz
-PAUSE = 1  # seconds between two requests
+from pages import TIMEOUT, check_page, fetch, find_site
+
+PAUSE = 1  # seconds between two tests
+IN_A_ROW = 3  # good tests, because some processes may be broken
 STATUSES = (200, 503)  # of /readyz: ready or not
-CONNECTIONS = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-REQUEST_ERRORS = (OSError, http.client.HTTPException)
 FORMAT_ERRORS = (ValueError, TypeError, KeyError, AttributeError)
 
 
@@ -38,7 +33,7 @@ def main():
     url, release = (sys.argv + [""])[1:3]
     try:
         seconds = read_seconds()
-        parse_url(url)
+        find_site(url)
     except ValueError as error:
         sys.exit(reject(error))
     try:
@@ -60,15 +55,6 @@ def read_seconds():
     return int(text)
 
 
-def parse_url(url):
-    """Return the parts of an http or https URL; raise ValueError for anything else."""
-    with contextlib.suppress(ValueError):
-        parts = urlsplit(url)
-        if parts.scheme in CONNECTIONS and parts.hostname and parts.port != 0:
-            return parts
-    raise ValueError(f"Use a full URL such as https://example.com, not {url!r}.")
-
-
 def wait(url, release="", *, other_than="", seconds):
     """Wait until the URL is ready; return the id of its release.
 
@@ -76,31 +62,43 @@ def wait(url, release="", *, other_than="", seconds):
     after `seconds`.
     """
     deadline = time.monotonic() + seconds
-    seen = None
+    seen, good = None, 0
     while True:
-        left = deadline - time.monotonic()
+        left = TIMEOUT if good else deadline - time.monotonic()
         reason, found = check(url, release, other_than, left)
-        if not reason:
+        good = 0 if reason else good + 1
+        if good == IN_A_ROW:
             return found
-        if reason != seen:
+        if reason and reason != seen:
             print(f"{url}: {reason}", flush=True)
             seen = reason
-        if time.monotonic() + PAUSE > deadline:
+        # The tests after the first good one may take longer.
+        if reason and time.monotonic() + PAUSE > deadline:
             raise NotReady(f"{url} was not ready after {seconds} s: {reason}.")
         time.sleep(PAUSE)
 
 
-def check(url, release, other_than="", seconds=REQUEST_TIMEOUT):
-    """Request /readyz once; return why the URL is not ready, or "", and its release."""
-    status, body = get_readyz(url, max(0.1, min(REQUEST_TIMEOUT, seconds)))
-    if status is None:
-        return body, ""
+def check(url, release, other_than="", seconds=TIMEOUT):
+    """Test a URL once; return why it is not ready, or "", and its release."""
+    site = find_site(url)
+    reason, found = check_readyz(site, release, other_than, seconds)
+    for page in site.pages:
+        reason = reason or check_page(site, page, seconds)
+    return reason, found
+
+
+def check_readyz(site, release, other_than, seconds):
+    """Request /readyz once; return why the site is not ready, or "", and its release."""
+    response = fetch(site, "/readyz", seconds)
+    status = response.status
+    if response.error:
+        return response.error, ""
     if 300 <= status < 400:
         return f"it redirects ({status}), which /readyz never does", ""
     if status not in STATUSES:
         return f"it responds with {status}", ""
     try:
-        found, failed = read_body(body)
+        found, failed = read_body(response.body)
     except FORMAT_ERRORS:
         return f"it responds with {status}, but not in the format of /readyz", ""
     if status == 503:
@@ -121,69 +119,11 @@ def read_body(body):
 
 def find_release(url):
     """Return the id of the release that responds, ready or not, or an empty text."""
-    status, body = get_readyz(url, REQUEST_TIMEOUT)
+    response = fetch(find_site(url), "/readyz")
     try:
-        return read_body(body)[0] if status in STATUSES else ""
+        return read_body(response.body)[0] if response.status in STATUSES else ""
     except FORMAT_ERRORS:
         return ""
-
-
-def get_readyz(url, seconds):
-    """Return the status and the body of /readyz, or None and why there are none.
-
-    Only a thread can limit the whole request: a socket's timeout starts again with each
-    byte, and a DNS query has none.
-    """
-    responses = [(None, "no complete response in time")]
-    request = Request(url, seconds, responses)
-    request.start()
-    request.join(seconds)
-    request.cancel()
-    return responses[-1]
-
-
-class Request(threading.Thread):
-    """A request that can be cancelled while it waits."""
-
-    def __init__(self, url, seconds, responses):
-        super().__init__(daemon=True)
-        parts = parse_url(url)
-        self.connection = CONNECTIONS[parts.scheme](
-            parts.hostname, parts.port, timeout=seconds
-        )
-        self.path = parts.path.rstrip("/") + "/readyz"
-        self.responses = responses
-        self.cancelled = False
-
-    def run(self):
-        response = self.send()
-        if not self.cancelled:
-            self.responses.append(response)
-
-    def send(self):
-        """Return the status and the body, or None and why there is no response."""
-        try:
-            self.connection.request("GET", self.path, headers={"Connection": "close"})
-            response = self.connection.getresponse()
-            body = response.read(MAX_BODY)
-        except ssl.SSLCertVerificationError as error:
-            return None, f"its certificate is not valid: {error.verify_message}"
-        except socket.gaierror:
-            return None, "its host name does not resolve"
-        except ConnectionRefusedError:
-            return None, "it refuses connections"
-        except TimeoutError:
-            return None, "no complete response in time"
-        except REQUEST_ERRORS as error:
-            return None, f"the response is unreadable ({type(error).__name__})"
-        return response.status, body
-
-    def cancel(self):
-        """Ignore the response, and close the connection."""
-        self.cancelled = True
-        if self.connection.sock:
-            with contextlib.suppress(OSError):
-                self.connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 if __name__ == "__main__":

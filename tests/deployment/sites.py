@@ -36,7 +36,8 @@ class Site(Handler):
         except FileNotFoundError:
             answer = {"status": 404, "release": "none"}
         checks = {"database": "ok" if answer["status"] == 200 else "failed: Error"}
-        self.send_response(answer["status"])
+        is_page = "/readyz" not in self.path
+        self.send_response(answer.get("pages" if is_page else "status", 200))
         self.end_headers()
         self.wfile.write(json.dumps(answer | {"checks": checks}).encode())
 

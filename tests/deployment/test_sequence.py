@@ -107,6 +107,19 @@ def test_unready_release_is_rolled_back(running, target, name):
     assert platform.running(name) == old
 
 
+@on_each_platform
+def test_release_whose_pages_are_broken_is_rolled_back(running, target):
+    platform = running(target)
+    old, new = platform.commits[:2]
+
+    code, output = platform.run("deploy", "staging", new, STAND_IN_BROKEN_PAGES=new)
+
+    assert code == 1, output
+    assert "/admin/login/ responds with 500" in output
+    assert f"The previous release {old} runs again and is ready." in output
+    assert platform.running("staging") == old
+
+
 @at_each_step("fails_during_switch")
 def test_failure_during_the_switch_is_rolled_back(running, target, step):
     platform = running(target)

@@ -94,9 +94,9 @@ def silence(connection):
 @pytest.fixture
 def smoke(rendered):
     """Return a function that tests a URL; it returns the exit code, the output and the time."""
-    project = rendered(deploy_target="heroku")
+    read_only = rendered(deploy_target="heroku")
 
-    def smoke(*arguments, seconds=1, **variables):
+    def smoke(*arguments, seconds=1, project=read_only, **variables):
         begin = time.monotonic()
         done = subprocess.run(
             ["python3", "-B", project / "deploy/smoke.py", *arguments],
@@ -118,7 +118,7 @@ def test_expected_release_passes_the_smoke_test(smoke):
     with serving(answer(200, READY)) as server:
         done = smoke(server.url, "new")
         assert done[:2] == (0, f"{server.url} is ready and runs release new.\n")
-        assert server.requests[0].startswith(b"GET /readyz HTTP/1.1\r\n")
+        assert server.requests[0].startswith(b"GET /readyz?smoke=")
 
 
 def test_any_release_passes_without_an_expected_one(smoke):
@@ -270,16 +270,24 @@ def test_project_is_ready_only_after_its_migrations(project, smoke):
             before = smoke(url, "1f2e3d", seconds=10)
             manage = (".venv/bin/python", "manage.py", "migrate")
             project.run_ok(*manage, **environment)
-            after = smoke(url, "1f2e3d", seconds=10)
             other = smoke(url, "4c5b6a", seconds=2)
             # Apart from /readyz, the project requires its own host name, and TLS.
             foreign = smoke(f"{url}/elsewhere", seconds=2)
+            page = smoke(url, "1f2e3d", seconds=2)
         with running(project, **environment | {"DJANGO_ALLOWED_HOSTS": "*"}) as server:
-            plain = smoke(f"http://127.0.0.1:{server.port}/elsewhere", seconds=2)
+            url = f"http://127.0.0.1:{server.port}"
+            plain = smoke(f"{url}/elsewhere", seconds=2)
+            loop = smoke(url, seconds=2)
+            default = "https://staging.my-project.example.com"
+            project.edit("deploy/environments.toml", default, url)
+            header = {"SMOKE_HEADER_STAGING": "X-Forwarded-Proto: https"}
+            after = smoke(url, "1f2e3d", seconds=10, project=project, **header)
 
     assert before[0] == 1
     assert "release 1f2e3d is not ready: migrations" in before[1]
-    assert after[:2] == (0, f"{url} is ready and runs release 1f2e3d.\n")
     assert "it runs release 1f2e3d, not 4c5b6a" in other[1]
     assert "it responds with 400" in foreign[1]
+    assert "/admin/login/ responds with 400" in page[1]
     assert "it redirects (301)" in plain[1]
+    assert "/admin/login/ redirects to itself (301)" in loop[1]
+    assert after[:2] == (0, f"{url} is ready and runs release 1f2e3d.\n")

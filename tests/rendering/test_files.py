@@ -61,6 +61,7 @@ DEPLOYMENT = {
     "deploy/commands.py",
     "deploy/run.py",
     "deploy/environments.toml",
+    "deploy/pages.py",
     "deploy/smoke.py",
     "docs/deployment.md",
 }

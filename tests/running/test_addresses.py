@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.support.machine import make_certificate
 from tests.support.options import FULL
 from tests.support.processes import production
 from tests.support.waiting import wait_until
@@ -222,17 +223,9 @@ def project(render_for_module):
 def certificate(tmp_path_factory):
     """Return the path of a certificate for localhost, which is its own authority."""
     folder = tmp_path_factory.mktemp("certificate")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-noenc", "-days", "2"]
-        + ["-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=localhost"]
-        + ["-addext", "subjectAltName=DNS:localhost"]
-        + ["-keyout", "ca.key", "-out", "ca.pem"],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
+    certificate = make_certificate(folder)
     subprocess.run(["openssl", "rehash", folder], check=True)
-    return folder / "ca.pem"
+    return certificate
 
 
 @pytest.fixture(scope="module")

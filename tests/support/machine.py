@@ -30,6 +30,23 @@ def python_version(version):
     return ""
 
 
+def make_certificate(folder):
+    """Make a certificate for localhost, which is its own authority; return its path.
+
+    The key is the file `ca.key` next to it.
+    """
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-noenc", "-days", "2"]
+        + ["-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=localhost"]
+        + ["-addext", "subjectAltName=DNS:localhost"]
+        + ["-keyout", "ca.key", "-out", "ca.pem"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    return folder / "ca.pem"
+
+
 def give_up(reason):
     """Skip the test. In a pipeline that is a failure, so that everything is tested there."""
     (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)

@@ -49,7 +49,9 @@ class State:
 
 
 def serve(name, commit):
-    """Make a site report a commit: not ready, if the test requested that."""
+    """Make a site report a commit: not ready or without pages, if the test requested that."""
     wrong = commit in os.environ.get("STAND_IN_BROKEN", "").split()
     answer = {"status": 503 if wrong else 200, "release": commit}
+    if commit in os.environ.get("STAND_IN_BROKEN_PAGES", "").split():
+        answer["pages"] = 500
     (FOLDER / "sites" / f"{name}.json").write_text(json.dumps(answer))
