@@ -28,6 +28,7 @@ from typing import NamedTuple, Self
 
 import pages
 import smoke
+import watch
 from commands import Failed, NotReplaced, Refused
 
 FOLDER = Path(__file__).resolve().parent
@@ -125,6 +126,7 @@ def deploy(name):
                 migrate(target, environment, release)
             target.switch(environment, release)
             smoke.wait(environment.url, release, seconds=seconds)
+            watch.watch(environment, release)
         except NotReplaced as error:
             return keep_previous(target, environment, running, old, seconds, error)
         except FAILURES as error:
@@ -172,7 +174,7 @@ def prepare(name):
     environment = find_environment(name, environments)
     target = importlib.import_module(settings["target"])
     os.environ["PATH"] += f"{os.pathsep}{ROOT / '.tools' / 'bin'}"  # `make tools`
-    for tool in target.TOOLS:
+    for tool in (*target.TOOLS, *environment.settings.get("watch_command", [])[:1]):
         if not shutil.which(tool):
             raise Refused(f"Install {tool}, or run `make tools`, then try again.")
     missing = [name for name in target.VARIABLES if not os.environ.get(name)]
@@ -181,6 +183,7 @@ def prepare(name):
     try:
         pages.find_site(environment.url)
         seconds = smoke.read_seconds()
+        watch.read_time()
     except ValueError as error:
         raise Refused(str(error)) from error
     return target, environment, seconds

@@ -48,10 +48,10 @@ def reject(reason):
     return 2
 
 
-def read_seconds():
-    text = os.environ.get("SMOKE_SECONDS") or "120"
+def read_seconds(name="SMOKE_SECONDS", default="120"):
+    text = os.environ.get(name) or default
     if not text.isdecimal():
-        raise ValueError(f"Set SMOKE_SECONDS to a number of seconds, not {text}.")
+        raise ValueError(f"Set {name} to a number of seconds, not {text}.")
     return int(text)
 
 

@@ -4,9 +4,11 @@ python tests/deployment/sites.py PORT FOLDER, where FOLDER is the stand-ins' $ST
 """
 
 import contextlib
+import itertools
 import json
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -26,6 +28,7 @@ class Sites(ThreadingHTTPServer):
     def __init__(self, port=0, folder=None):
         super().__init__(("127.0.0.1", port), Site)
         self.folder = folder  # of the test that runs: $STAND_IN
+        self.numbers = itertools.count()  # of the requests for pages
 
 
 class Site(Handler):
@@ -37,7 +40,12 @@ class Site(Handler):
             answer = {"status": 404, "release": "none"}
         checks = {"database": "ok" if answer["status"] == 200 else "failed: Error"}
         is_page = "/readyz" not in self.path
-        self.send_response(answer.get("pages" if is_page else "status", 200))
+        # Pages have these statuses, one after the other.
+        *pages, last = answer.get("pages", [200])
+        number = next(self.server.numbers) if is_page else 0
+        page = pages[number] if number < len(pages) else last
+        time.sleep(answer.get("delay", 0))
+        self.send_response(page if is_page else answer["status"])
         self.end_headers()
         self.wfile.write(json.dumps(answer | {"checks": checks}).encode())
 

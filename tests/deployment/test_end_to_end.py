@@ -144,6 +144,7 @@ def platform(render, nginx, tmp_path):
             "DYNO_PROXY": str(folder),
             "DYNO_VENV": str(project / ".venv"),
             "SMOKE_SECONDS": "5",
+            "WATCH_SECONDS": "1",
         }
         platform.variables["PATH"] += ":/usr/sbin"
         yield platform

@@ -112,10 +112,26 @@ def test_release_whose_pages_are_broken_is_rolled_back(running, target):
     platform = running(target)
     old, new = platform.commits[:2]
 
-    code, output = platform.run("deploy", "staging", new, STAND_IN_BROKEN_PAGES=new)
+    answers = {"STAND_IN_ANSWERS": json.dumps({new: {"pages": [500]}})}
+    code, output = platform.run("deploy", "staging", new, **answers)
 
     assert code == 1, output
-    assert "/admin/login/ responds with 500" in output
+    assert "was not ready after 1 s: /admin/login/ responds with 500" in output
+    assert f"The previous release {old} runs again and is ready." in output
+    assert platform.running("staging") == old
+
+
+@on_each_platform
+def test_release_that_breaks_under_watch_is_rolled_back(running, target):
+    platform = running(target)
+    old, new = platform.commits[:2]
+
+    # The smoke test requests the page three times.
+    pages = {"STAND_IN_ANSWERS": json.dumps({new: {"pages": [200, 200, 200, 500]}})}
+    code, output = platform.run("deploy", "staging", new, WATCH_SECONDS="30", **pages)
+
+    assert code == 1, output
+    assert "responses were bad: /admin/login/ responds with 500" in output
     assert f"The previous release {old} runs again and is ready." in output
     assert platform.running("staging") == old
 

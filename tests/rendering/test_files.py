@@ -63,6 +63,7 @@ DEPLOYMENT = {
     "deploy/environments.toml",
     "deploy/pages.py",
     "deploy/smoke.py",
+    "deploy/watch.py",
     "docs/deployment.md",
 }
 # For targets that lose the disk of a process, as each of them does

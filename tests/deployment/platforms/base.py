@@ -1,5 +1,6 @@
 """A project with stand-ins for its platform, and with the sites that the platform serves."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -46,12 +47,13 @@ class Platform:
         self.project, self.folder, self.sites = project, folder, sites
         self.commits = project.commits
         (folder / "sites").mkdir()
-        sites.folder = folder
+        sites.folder, sites.numbers = folder, itertools.count()
         self.variables = {
             "PATH": f"{STAND_INS}{os.pathsep}{os.environ['PATH']}",
             "STAND_IN": str(folder),
             "PYTHONPATH": CLOCK,
             "SMOKE_SECONDS": "1",
+            "WATCH_SECONDS": "1",
             **self.secrets,
         }
         self.create()

@@ -3,6 +3,7 @@
 $STAND_IN is a folder: `calls` has a line for each command, `state.json` the platform's
 state, and `sites/NAME.json` the answer of a site. $STAND_IN_FAILS names the step to fail,
 and $STAND_IN_HOLDS the step to hold until the file `go` is in the folder.
+$STAND_IN_ANSWERS has more of the answers of some commits, for sites.py.
 """
 
 import fcntl
@@ -49,9 +50,8 @@ class State:
 
 
 def serve(name, commit):
-    """Make a site report a commit: not ready or without pages, if the test requested that."""
+    """Make a site report a commit: not ready, if the test requested that."""
     wrong = commit in os.environ.get("STAND_IN_BROKEN", "").split()
     answer = {"status": 503 if wrong else 200, "release": commit}
-    if commit in os.environ.get("STAND_IN_BROKEN_PAGES", "").split():
-        answer["pages"] = 500
+    answer |= json.loads(os.environ.get("STAND_IN_ANSWERS", "{}")).get(commit, {})
     (FOLDER / "sites" / f"{name}.json").write_text(json.dumps(answer))

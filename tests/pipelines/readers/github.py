@@ -175,8 +175,9 @@ def read_environment(job, read):
     if environment:
         read.secrets.append(environment)
         # The other providers pass it on automatically.
-        if read.variables.get("SMOKE_SECONDS") == "${{ vars.SMOKE_SECONDS }}":
-            del read.variables["SMOKE_SECONDS"]
+        for name in ("SMOKE_SECONDS", "WATCH_SECONDS"):
+            if read.variables.get(name) == f"${{{{ vars.{name} }}}}":
+                del read.variables[name]
 
 
 def read_inputs(job, read):

@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from tests.pipelines.readers.github import published_port
-from tests.pipelines.runners.sandbox import Run, Service, merge_services
+from tests.pipelines.runners.sandbox import LIMITS, Run, Service, merge_services
 from tests.support.machine import UV
 from tests.support.project import Project
 
@@ -46,11 +46,12 @@ def run_github(project: Project, sandbox, workflow="main", jobs=(), inputs=None)
     command += ["--container-daemon-socket=-", "--no-cache-server"]
     command += ["--action-offline-mode"]
     command += [f"--action-cache-path={sandbox.scratch / 'cache'}"]
-    # Without these, act would take them from the project's folder.
-    command += [f"--{name}-file={os.devnull}" for name in ("env", "var")]
+    # Without these files, act would take them from the project's folder.
+    command += [f"--env-file={os.devnull}"]
     environments = [inputs["environment"]] if inputs["environment"] else ENVIRONMENTS
     secrets = read_secrets(sandbox.secrets, environments)
-    for kind, values in (("secret", secrets), ("input", inputs)):
+    files = {"secret": secrets, "input": inputs, "var": LIMITS}
+    for kind, values in files.items():
         (sandbox.scratch / kind).write_text(yaml.safe_dump(values) if values else "")
         command.append(f"--{kind}-file={sandbox.scratch / kind}")
     command += [f"--local-repository={stand_in}" for stand_in in stand_ins(workflow)]

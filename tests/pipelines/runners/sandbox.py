@@ -57,6 +57,10 @@ class Run:
     artifacts: Path
 
 
+# Seconds of the smoke test, and of the watch after it
+LIMITS = {"SMOKE_SECONDS": "5", "WATCH_SECONDS": "1"}
+
+
 @dataclass
 class Sandbox:
     """A folder for one run, the programs of the servers, and the packages of the jobs."""
@@ -75,7 +79,7 @@ class Sandbox:
             (self.scratch / folder).mkdir()
         shutil.copytree(self.types, self.scratch / "types")
         if self.stand_in:
-            variables |= {"STAND_IN": str(self.stand_in), "SMOKE_SECONDS": "5"}
+            variables |= {"STAND_IN": str(self.stand_in)} | LIMITS
             path = variables.get("PATH", os.environ["PATH"])
             variables["PATH"] = os.pathsep.join([str(STAND_INS), path])
         return clean_environment(

@@ -1,0 +1,68 @@
+"""Watch the pages of a site for a while after the switch.
+
+deploy/environments.toml can have `watch_p95`, the seconds within which 95 % of the
+responses must be complete, and `watch_command`, a command that fails if the release is
+not healthy. It gets ENVIRONMENT and RELEASE.
+"""
+
+import math
+import os
+import time
+
+from commands import run
+from pages import check_page, find_site
+from smoke import NotReady, read_seconds
+
+PAUSE = 1  # seconds from one round of requests to the next
+MOST_BAD = 0.02  # of the responses
+P95 = 2  # seconds
+
+
+def read_time():
+    """Return the seconds to watch; raise ValueError if $WATCH_SECONDS is not valid."""
+    return read_seconds("WATCH_SECONDS", "60")
+
+
+def watch(environment, release):
+    """Watch an environment, and print what was seen.
+
+    Raise NotReady if too many responses are bad or slow, and Failed if the command fails.
+    """
+    seconds = read_time()
+    if seconds:
+        watch_pages(environment, seconds)
+        if command := environment.settings.get("watch_command"):
+            os.environ |= {"ENVIRONMENT": environment.name, "RELEASE": release}
+            run(*command)
+
+
+def watch_pages(environment, seconds):
+    """Request /readyz and the pages each second, until too many responses are bad."""
+    site = find_site(environment.url)
+    pages = ("/readyz", *site.pages)
+    most_bad = MOST_BAD * seconds * len(pages)
+    print(f"Watching {environment.name} for {seconds} s.", flush=True)
+    times, bad = [], []
+    deadline = time.monotonic() + seconds
+    for _ in range(seconds):
+        for page in pages:
+            begin = time.monotonic()
+            if reason := check_page(site, page):
+                bad.append(reason)
+            times.append(time.monotonic() - begin)
+        if len(bad) > most_bad or time.monotonic() > deadline:
+            break
+        time.sleep(PAUSE)
+    p50, p95 = percentile(times, 50), percentile(times, 95)
+    seen = f"{len(times)} responses, {len(bad)} bad, p50 {p50:.2f} s, p95 {p95:.2f} s"
+    print(f"Watched {environment.name}: {seen}.", flush=True)
+    if len(bad) > MOST_BAD * len(times):
+        raise NotReady(f"{len(bad)} of {len(times)} responses were bad: {bad[-1]}")
+    limit = environment.settings.get("watch_p95", P95)
+    if p95 > limit:
+        raise NotReady(f"the responses were slow: p95 {p95:.2f} s, not {limit} s")
+
+
+def percentile(times, percent):
+    """Return the time within which this percentage of the times are."""
+    return sorted(times)[math.ceil(len(times) * percent / 100) - 1]

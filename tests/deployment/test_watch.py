@@ -1,0 +1,99 @@
+"""After the switch, the watch rolls back a release whose responses are bad or slow."""
+
+import json
+import re
+
+import pytest
+
+pytestmark = pytest.mark.slow
+GOOD = 3 * [200]  # what the smoke test gets
+
+
+@pytest.fixture
+def platform(running):
+    """Yield a platform that runs commit A; its settings are restored afterwards."""
+    platform = running("heroku")
+    settings = platform.project / "deploy/environments.toml"
+    text = settings.read_text()
+    yield platform
+    settings.write_text(text)
+
+
+def deploy(platform, seconds="60", settings="", **answer):
+    """Deploy commit B with this answer of its site; return the exit code and the output."""
+    if settings:
+        begin = "[environments.staging]\n"
+        platform.project.edit("deploy/environments.toml", begin, begin + settings)
+    answers = json.dumps({platform.commits[1]: answer})
+    return platform.run(
+        *("deploy", "staging", platform.commits[1]),
+        WATCH_SECONDS=seconds,
+        STAND_IN_ANSWERS=answers,
+    )
+
+
+def test_log_ends_with_what_the_watch_saw(platform):
+    code, output = deploy(platform)
+
+    assert code == 0, output
+    seen = r"Watched staging: 120 responses, 0 bad, p50 0\.\d\d s, p95 0\.\d\d s\."
+    assert re.fullmatch(seen, output.splitlines()[-2])
+
+
+@pytest.mark.parametrize(("bad", "expected"), [(2, 0), (3, 1)])
+def test_two_percent_of_bad_responses_are_the_limit(platform, bad, expected):
+    code, output = deploy(platform, pages=[*GOOD, 200, *bad * [502], 200])
+
+    assert code == expected, output
+    assert f" responses, {bad} bad, " in output
+    rolled_back = f"The previous release {platform.commits[0]} runs again" in output
+    assert rolled_back == (expected == 1)
+
+
+def test_outage_ends_the_watch_early(platform):
+    code, output = deploy(platform, pages=[*GOOD, 500])
+
+    assert code == 1, output
+    assert "3 of 6 responses were bad: /admin/login/ responds with 500" in output
+
+
+@pytest.mark.parametrize(("limit", "expected"), [("0.01", 1), ("3", 0)])
+def test_slow_responses_are_rolled_back(platform, limit, expected):
+    settings = f"watch_p95 = {limit}\n"
+    code, output = deploy(platform, "2", settings, delay=0.02)
+
+    assert code == expected, output
+    assert ("the responses were slow: p95 0." in output) == (expected == 1)
+
+
+def test_failing_watch_command_rolls_back(platform):
+    script = "echo $ENVIRONMENT runs $RELEASE; exit 1"
+    code, output = deploy(platform, "1", f'watch_command = ["sh", "-c", "{script}"]\n')
+
+    assert code == 1, output
+    assert f"\nstaging runs {platform.commits[1]}\n" in output
+    assert f"The deployment to staging failed: `sh -c '{script}'` failed." in output
+    assert f"The previous release {platform.commits[0]} runs again" in output
+
+
+def test_missing_watch_command_changes_nothing(platform):
+    code, output = deploy(platform, "1", 'watch_command = ["nowhere"]\n')
+
+    assert code == 2, output
+    assert output.startswith("Install nowhere, ")
+
+
+def test_watch_of_zero_seconds_is_off(platform):
+    code, output = deploy(
+        platform, "0", 'watch_command = ["false"]\n', pages=[*GOOD, 500]
+    )
+
+    assert code == 0, output
+    assert "Watch" not in output
+
+
+def test_invalid_time_to_watch_changes_nothing(platform):
+    code, output = deploy(platform, "soon")
+
+    assert code == 2, output
+    assert output.startswith("Set WATCH_SECONDS to a number of seconds, not soon.")
