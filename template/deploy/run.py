@@ -35,6 +35,8 @@ FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
 MIGRATIONS = "Applied migrations are kept: a rollback reverses none."
 BY_HAND = 'follow "By hand" in docs/deployment.md'
+REPORTED: list[str] = []  # the lines of the outcome
+OUTCOME = Path("reports", "exit-code")
 UNCERTAIN = f"It is not certain which release runs: {BY_HAND}."
 
 
@@ -82,17 +84,41 @@ def main():
     handle_signals(cancel)
     os.chdir(ROOT)
     try:
-        sys.exit(action(name))
+        code = action(name)
     except Refused as refused:
         report(f"{refused} Nothing was changed.")
-        sys.exit(2)
+        code = 2
     except Cancelled:
         report("Cancelled. Nothing was changed.")
-        sys.exit(1)
+        code = 1
+    write_outcome(f"{verb} {name}", code)
+    sys.exit(code)
 
 
 def report(text):
     print(text, file=sys.stderr, flush=True)
+    REPORTED.append(text)
+
+
+def report_uncertain(environment):
+    """Report which release answers, and that a person must check."""
+    found = find_running(environment)
+    report(f"Release {found} answers." if found else "No release answers.")
+    report(UNCERTAIN)
+
+
+def write_outcome(title, code):
+    """Write the exit code, which make turns into 2, and on GitHub what was reported."""
+    with contextlib.suppress(OSError):  # The exit code is the same without it.
+        OUTCOME.parent.mkdir(exist_ok=True)
+        OUTCOME.write_text(f"{code}\n")
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if code and summary:
+        text = "\n".join(REPORTED)
+        with open(summary, "a") as file:
+            file.write(f"### {title}: exit code {code}\n\n```text\n{text}\n```\n")
+        text = text.replace("%", "%25").replace("\n", "%0A")
+        print(f"::error title={title} (exit code {code})::{text}", flush=True)
 
 
 def handle_signals(handler):
@@ -158,7 +184,7 @@ def roll_back(name):
             found = smoke.wait(environment.url, other_than=bad, seconds=seconds)
         except FAILURES as error:
             report(f"The rollback of {name} failed: {describe(error, target)}.")
-            report(UNCERTAIN)
+            report_uncertain(environment)
             return 3
     print(f"{name} was rolled back to {found}: {environment.url} is ready.")
     print(MIGRATIONS)
@@ -342,7 +368,7 @@ def keep_previous(target, environment, running, old, seconds, error):
             "The previous release should still be running, but the health check failed: "
             f"{describe(problem, target)}."
         )
-        report(UNCERTAIN)
+        report_uncertain(environment)
         return 3
     report(f"The previous release {old} still runs and is ready: no rollback needed.")
     report("Fix the cause, then redeploy.")
@@ -353,7 +379,8 @@ def restore_previous(target, environment, running, old, new, seconds, error):
     """Roll back to the release that ran before, and check that it is healthy."""
     report(f"The deployment to {environment.name} failed: {describe(error, target)}.")
     if not running:
-        report(f"There is no earlier release to roll back to: {BY_HAND}.")
+        report("There is no earlier release to roll back to.")
+        report_uncertain(environment)
         return 3
     report(f"Rolling back to {old or running.reference}.")
     other_than = new if new != old else ""
@@ -362,7 +389,7 @@ def restore_previous(target, environment, running, old, new, seconds, error):
         found = smoke.wait(environment.url, old, other_than=other_than, seconds=seconds)
     except FAILURES as problem:
         report(f"The rollback failed as well: {describe(problem, target)}.")
-        report(UNCERTAIN)
+        report_uncertain(environment)
         return 3
     report(f"The previous release {found} runs again and is ready.")
     report(MIGRATIONS)

@@ -397,6 +397,41 @@ def test_failed_rollback_is_reported(running, target, step):
     assert output.endswith(f"{UNCERTAIN}\n")
 
 
+def test_exit_code_and_outcome_reach_the_pipeline(running, tmp_path):
+    platform = running("kubernetes")
+    good, bad = platform.commits[1:]
+    text = platform.project.read("docs/pipeline.md")
+    (page,) = re.findall(r"`(\[ .*\|\|) curl", text)
+    broken = {"STAND_IN_BROKEN": bad}
+    for code, release, variables in (
+        (0, good, {}),
+        (1, bad, broken),
+        (2, bad, {"SMOKE_SECONDS": "ten"}),
+        (3, bad, broken | {"STAND_IN_FAILS": "undo"}),
+    ):
+        summary = tmp_path / f"summary-{code}"
+        variables = variables | {"GITHUB_STEP_SUMMARY": str(summary)}
+        found, output = platform.run("deploy", "staging", release, **variables)
+        paged = platform.project.run("bash", "-c", f"{page} echo page")
+
+        assert found == code, output
+        assert platform.project.read("reports/exit-code") == f"{code}\n"
+        assert paged.stdout == ("page\n" if code == 3 else "")
+        errors = re.findall("^::error title=(.*)::(.*)$", output, re.MULTILINE)
+        assert (len(errors), summary.exists()) == ((1, True) if code else (0, False))
+        if code:
+            ((title, message),) = errors
+            lines = message.split("%0A")
+            assert title == f"deploy staging (exit code {code})"
+            assert all(f"{line}\n" in output for line in lines)
+            reported = "\n".join(lines)
+            wanted = (
+                f"### deploy staging: exit code {code}\n\n```text\n{reported}\n```\n"
+            )
+            assert summary.read_text() == wanted
+    assert lines[-2:] == [f"Release {bad} answers.", UNCERTAIN]
+
+
 @on_each_platform
 @pytest.mark.parametrize("verb", ["deploy", "rollback"])
 def test_missing_secret_prints_one_line(running, target, verb):
