@@ -48,23 +48,24 @@ def redis_url(text):
         kind = KINDS[url.scheme]
         query = dict(parse_qsl(url.query, strict_parsing=bool(url.query)))
         path = "" if kind == "unix" else url.path.strip("/")
-        number = int(query.pop("db", query.pop("virtual_host", path)) or 0)
+        number = query.pop("db", query.pop("virtual_host", path)) or "0"
         login = f"{encode(url.username)}:{encode(url.password)}@".removeprefix(":@")
-        host, port = url.hostname or "", url.port or 6379
+        host, port = url.hostname or "", 6379 if url.port is None else url.port
     except MISREAD:
         raise ValueError(FORMS) from None
     # A host in a socket's address is the first folder of a path with one / too few.
     pattern = "" if kind == "unix" else r"[\w.:-]+"
-    if url.fragment or not re.fullmatch(pattern, host):
+    is_number = re.fullmatch("[0-9]{1,5}", number)
+    if url.fragment or not (re.fullmatch(pattern, host) and port and is_number):
         raise ValueError(FORMS)
     if kind == "rediss":
         query = verification(query)
     elif query:
         raise ValueError(FORMS)
     if kind == "unix":
-        return f"unix://{login}{quote(unquote(url.path))}?db={number}"
+        return f"unix://{login}{quote(unquote(url.path))}?db={int(number)}"
     host = f"[{host}]" if ":" in host else host
-    return f"{kind}://{login}{host}:{port}/{number}?{urlencode(query)}".rstrip("?")
+    return f"{kind}://{login}{host}:{port}/{int(number)}?{urlencode(query)}".rstrip("?")
 
 
 def encode(part):

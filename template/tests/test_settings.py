@@ -11,6 +11,11 @@ from config.logs import request_id
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = dotenv_values(ROOT / ".env.example")
+# env.str("NAME"), env("NAME"), os.environ["NAME"], os.getenv("NAME"), "NAME" in os.environ
+READING = re.compile(
+    r"""(?:(?:\benv|environ|getenv)(?:\.\w+)?[(\[]\s*["']"""
+    r"""|["'](?=\w+["'] (?:not )?in \S*environ))(\w+)"""
+)
 
 
 def test_tests_run_on_postgresql():
@@ -86,13 +91,13 @@ def test_database_url_contains_every_part(load, required):
 
 @pytest.mark.parametrize("address", [{}, {"DATABASE_URL": "postgres://host/name"}])
 def test_variables_set_how_the_database_is_verified(load, required, address):
-    variables = {"POSTGRES_SSLMODE": "verify-full", "POSTGRES_SSLROOTCERT": "ca.pem"}
+    variables = {"POSTGRES_SSLMODE": "verify-full", "POSTGRES_SSLROOTCERT": __file__}
 
     settings = load("production", required | address | variables)
 
     options = settings["DATABASES"]["default"]["OPTIONS"]
     assert options["sslmode"] == "verify-full"
-    assert options["sslrootcert"] == "ca.pem"
+    assert options["sslrootcert"] == __file__
 
 
 def test_public_authorities_are_those_of_the_machine(load, required, monkeypatch):
@@ -171,8 +176,9 @@ def test_error_report_identifies_no_person(reports):
 def test_example_lists_exactly_the_variables_that_settings_read():
     read = {
         name
-        for source in ROOT.glob("config/**/*.py")
-        for name in re.findall(r'env\.\w+\(\s*"(\w+)"', source.read_text())
+        for folder in ("apps", "config")
+        for source in ROOT.glob(f"{folder}/**/*.py")
+        for name in READING.findall(source.read_text())
     }
 
     assert EXAMPLE.keys() == read | {"DJANGO_SETTINGS_MODULE"}

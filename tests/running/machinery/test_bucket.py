@@ -13,9 +13,11 @@ AWS = {
     "AWS_ACCESS_KEY_ID": "key",
     "AWS_SECRET_ACCESS_KEY": "secret",
 }
+DOTS = AWS | {"AWS_STORAGE_BUCKET_NAME": "shop.example.com"}
 OTHER = AWS | {"AWS_ENDPOINT_URL_S3": "https://s3.example.com:9000"}
 ADDRESSES = [
     (AWS, "https://shop.s3.eu-central-1.amazonaws.com"),
+    (DOTS, "https://s3.eu-central-1.amazonaws.com/shop.example.com/"),
     (OTHER, "https://s3.example.com:9000/shop/"),
     (
         OTHER | {"AWS_S3_ADDRESSING_STYLE": "virtual"},

@@ -57,6 +57,8 @@ def test_database_url_has_the_parts_that_libpq_reads(url, expected):
         "postgres://ann:se@cret@host/name",
         "postgres://ann:se%cret@host/name",
         "postgres://ann:secret@host:port/name",
+        "postgres://ann:secret@host:0/name",
+        "postgres://ann:secret@host:65536/name",
         "postgres://ann:secret@host/name?sslmode=no-verify",
         "postgres://ann:secret@host/name?connection_limit=1",
     ],
@@ -67,6 +69,13 @@ def test_database_url_that_libpq_misreads_is_refused(load, required, url):
 
     assert '"DATABASE_URL" invalid' in str(caught.value)
     assert "cret" not in str(caught.value)
+
+
+def test_missing_file_of_a_certificate_is_refused(load, required):
+    url = "postgres://ann:secret@host/name?sslrootcert=absent.pem"
+
+    with pytest.raises(EnvError, match='"DATABASE_URL" invalid: The file of'):
+        load("production", required | {"DATABASE_URL": url})
 
 
 def test_libpq_finds_the_authorities_that_python_finds():
