@@ -56,6 +56,6 @@ LOGGING: dict[str, dict[str, Any]] = {
         # or with a host that is not allowed.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "gunicorn.access": {"handlers": [], "propagate": False},
-        "gunicorn.error": {"handlers": [], "propagate": True},
+        "gunicorn.error": {"handlers": [], "level": "NOTSET", "propagate": True},
     },
 }

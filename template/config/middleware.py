@@ -5,14 +5,16 @@ import re
 import time
 import uuid
 from contextlib import contextmanager
+from io import BytesIO
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.utils.decorators import sync_and_async_middleware
 
 from config.logs import request_id
 
 ID = re.compile(r"[\w.:/+=-]{1,128}")
+NOT_MODIFIED = 304
 CLIENT_HAS_GONE = 499  # as nginx logs it
 
 logger = logging.getLogger("access")
@@ -52,8 +54,12 @@ def access_line(request):
         nonlocal status
         status = response.status_code
         response["X-Request-ID"] = request_id.get()
-        if request.method == "HEAD":
-            drop_body(response)
+        # Only the request of an asynchronous server has a scope.
+        is_async = hasattr(request, "scope")
+        if request.method == "HEAD" or status == NOT_MODIFIED:
+            drop_body(response, is_async)
+        elif is_async and (file := getattr(response, "file_to_stream", None)):
+            response.streaming_content = pieces(file)
         return response
 
     try:
@@ -72,12 +78,18 @@ def access_line(request):
         request_id.reset(token)
 
 
-def drop_body(response):
-    """Remove the body of a response to HEAD: Gunicorn warns of each one."""
-    if response.streaming:
-        response.streaming_content = ()
-    else:
+def drop_body(response, is_async):
+    """Remove the body of a response that must have none: servers warn of each one."""
+    if not response.streaming:
         response.content = b""
+    else:
+        response.streaming_content = pieces(BytesIO()) if is_async else ()
+
+
+async def pieces(file):
+    """Read a file bit by bit: an asynchronous Django would read it whole, and warn."""
+    while piece := await sync_to_async(file.read)(65536):
+        yield piece
 
 
 def client_address(request):

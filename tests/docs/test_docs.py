@@ -40,8 +40,8 @@ ELSEWHERE = {
     "make audit",  # test_runs.py
     "uvx copier update",  # test_copier.py
     "gunicorn --config config/gunicorn.py",  # test_server.py, as the next three
-    "celery --quiet --app config worker --loglevel info",
-    "celery --quiet --app config beat --loglevel info --schedule /tmp/beat",
+    "celery --quiet --app config worker",
+    "celery --quiet --app config beat --schedule /tmp/beat",
     "python manage.py collectstatic --noinput",
 }
 GENERATED = "".join(

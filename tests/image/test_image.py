@@ -216,7 +216,7 @@ def test_image_finishes_a_request_before_it_stops(image, variables):
 def test_image_runs_the_worker(project, image, variables):
     if not (project / "config" / "celery.py").exists():
         return
-    command = ["celery", "--app", "config", "worker", "--loglevel", "info"]
+    command = ["celery", "--app", "config", "worker"]
     with container(image, variables, *command) as (name, _):
         eventually(lambda: " ready." in docker("logs", name).stdout, name)
 

@@ -42,6 +42,7 @@ CELERY = {
     "apps/health/checks/results.py",
     "apps/users/tasks.py",
     "config/celery.py",
+    "config/celery_logs.py",
     "config/celery_url.py",
     "tests/test_tasks.py",
 }

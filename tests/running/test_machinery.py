@@ -22,6 +22,7 @@ MACHINERY = Path(__file__).with_name("machinery")
 NEEDS = {
     "test_bucket.py": "config/bucket.py",
     "test_cache.py": "config/cache.py",
+    "test_celery_logs.py": "config/celery_logs.py",
     "test_celery_url.py": "config/celery_url.py",
     "test_pool.py": "config/pool.py",
     "test_redis.py": "config/redis.py",

@@ -122,20 +122,26 @@ def test_first_probe_imports_nothing(project, environment):
 def test_server_logs_only_json(project, environment):
     with running(project, **environment) as server:
         fetch(server.port, "/healthz?token=secret")
+        assert fetch(server.port, "/static/site.css", **SECURE)[0] == 200
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(20)
 
-    answer = access_lines(server)[-1]
+    answer = access_lines(server, "/healthz")[-1]
     assert {"path": "/healthz", "status": 200}.items() <= answer.items()
     assert "secret" not in server.output()
+    assert {line["levelname"] for line in server.lines()} == {"INFO"}
 
 
-def test_server_answers_on_both_protocols(project, environment):
-    with running(project, **environment) as server:
+def test_quiet_server_answers_on_both_protocols(project, environment):
+    with running(project, LOG_LEVEL="WARNING", **environment) as server:
         for host in ("127.0.0.1", "::1"):
             with socket.create_connection((host, server.port), timeout=10) as client:
                 client.sendall(b"GET /healthz HTTP/1.1\r\nHost: 10.0.0.7\r\n\r\n")
                 assert client.recv(12) == b"HTTP/1.1 200", host
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(20)
+
+    assert server.output() == ""
 
 
 def test_head_request_logs_no_warning(project, environment):
@@ -237,3 +243,4 @@ def test_worker_starts_and_stops(project, environment):
         worker.process.wait(20)
 
     assert worker.process.returncode == 0
+    assert worker.lines()[-1]["message"] == "worker: Warm shutdown (MainProcess)"

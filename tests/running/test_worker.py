@@ -1,4 +1,4 @@
-"""A task outlives its worker: another one repeats it."""
+"""A task outlives its worker: another one repeats it. All of their lines are JSON."""
 
 import signal
 import time
@@ -21,6 +21,19 @@ def slow():
         print("begin", file=file, flush=True)
         time.sleep(5)
         print("end", file=file)
+
+@shared_task(ignore_result=True, max_retries=1, default_retry_delay=0)
+def deadly():
+    import os, signal
+    from celery.utils.log import get_task_logger
+
+    logger = get_task_logger(__name__)
+    logger.info("hidden")
+    logger.warning("logged")
+    print("printed")
+    with open("ran", "a") as file:
+        print("begin", file=file, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
 """
 # Look for lost tasks each second, instead of each 100 s.
 EAGER = """
@@ -30,7 +43,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS |= {
 }
 """
 SEND = "from apps.users.tasks import slow; slow.delay()"
-
+SEND_DEADLY = "from apps.users.tasks import deadly; print(deadly.delay().id)"
 
 # A second, instead of a time of the day
 OFTEN = """
@@ -38,7 +51,7 @@ CELERY_BEAT_SCHEDULE["delete-expired-sessions"]["schedule"] = 1
 """
 BEAT = [
     ".venv/bin/celery",
-    *["--quiet", "--app", "config", "beat", "--loglevel", "info", "--schedule"],
+    *["--quiet", "--app", "config", "beat", "--schedule"],
 ]
 
 
@@ -48,7 +61,7 @@ def project(render):
     project = render(**REDIS_STATES["redis-celery"])
     for old, new in {
         "CELERY_TASK_TIME_LIMIT = 280": "CELERY_TASK_TIME_LIMIT = 8",
-        "CELERY_TASK_TIME_LIMIT + 60": "CELERY_TASK_TIME_LIMIT + 2",
+        "CELERY_TASK_TIME_LIMIT + 240": "CELERY_TASK_TIME_LIMIT + 2",
         "SHUTDOWN_TIMEOUT = 20": "SHUTDOWN_TIMEOUT = 2",
     }.items():
         project.edit("config/settings/base.py", old, new)
@@ -81,6 +94,21 @@ def test_task_of_a_killed_worker_goes_to_another(project, environment):
     assert seconds > 5  # and not while its own worker could have run it
 
 
+def test_task_whose_process_is_killed_is_retried_and_then_fails(project, environment):
+    sent = project.run_ok(*SHELL, SEND_DEADLY, **environment).stdout.split()[-1]
+    environment |= {"LOG_LEVEL": "WARNING"}
+    with running(project, WORKER, ready="logged", **environment) as worker:
+        wait_until(lambda: "lost its process" in worker.output(), reason=worker.output)
+
+    assert ran(project).split() == ["begin", "begin"]
+    lines = [it for it in worker.lines() if it["name"] != "py.warnings"]
+    errors = [it["message"] for it in lines if it["levelname"] == "ERROR"]
+    assert f"Task apps.users.tasks.deadly[{sent}] lost its process" in errors
+    messages = {it["message"] for it in lines}
+    assert {"logged", "printed"} <= messages
+    assert {it["levelname"] for it in lines} == {"WARNING", "ERROR"}
+
+
 def test_worker_returns_an_unfinished_task_when_it_stops(project, environment):
     environment |= {"REMAP_SIGTERM": "SIGQUIT"}
     with running(project, WORKER, ready=" ready.", **environment) as worker:
@@ -108,6 +136,7 @@ def test_beat_sends_the_scheduled_tasks(project, environment, tmp_path):
         beat.process.wait(20)
 
     assert {"celery.beat"} <= {line["name"] for line in beat.lines()}
+    assert worker.lines()
     assert beat.process.returncode == 0
     assert list(tmp_path.glob("beat*"))
     assert not list(project.path.glob("celerybeat*"))

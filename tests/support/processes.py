@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 GUNICORN = [".venv/bin/gunicorn", "--config", "config/gunicorn.py"]
 WORKER = [
     ".venv/bin/celery",
-    *["--quiet", "--app", "config", "worker", "--loglevel", "info"],
+    *["--quiet", "--app", "config", "worker"],
 ]
 SHELL = [".venv/bin/python", "manage.py", "shell", "--verbosity=0", "--command"]
 SECURE = {"Host": "example.com", "X-Forwarded-Proto": "https"}  # what a proxy sends

@@ -2,11 +2,12 @@ import asyncio
 import io
 import json
 import logging
+from io import BytesIO
 from logging.config import dictConfig
 from runpy import run_path
 
 import pytest
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from environs import EnvError
 
 from config import logs
@@ -104,6 +105,38 @@ def test_response_to_head_has_no_body(rf, body):
     response = access_log(lambda request: body)(rf.head("/"))
 
     assert b"".join(response) == b""
+
+
+def body_under_asgi(response, request):
+    """Return the body that a server sends; Django warns if it reads a file whole."""
+
+    async def body():
+        answer = access_log(lambda request: response)(request)
+        return b"".join([part async for part in answer])
+
+    return asyncio.run(body())
+
+
+def test_file_is_read_in_pieces_under_asgi(async_rf):
+    response = FileResponse(BytesIO(b"text"))
+
+    assert body_under_asgi(response, async_rf.get("/")) == b"text"
+
+
+def test_stream_is_kept_under_asgi(async_rf):
+    async def stream():
+        yield b"text"
+
+    response = FileResponse(stream(), content_type="text/plain")
+
+    assert body_under_asgi(response, async_rf.get("/")) == b"text"
+
+
+@pytest.mark.parametrize(("method", "status"), [("head", 200), ("get", 304)])
+def test_response_without_body_has_none_under_asgi(async_rf, method, status):
+    response = FileResponse(iter([b"text"]), status=status, content_type="text/plain")
+
+    assert body_under_asgi(response, getattr(async_rf, method)("/")) == b""
 
 
 def test_async_client_that_goes_away_is_no_error(lines, rf):
