@@ -4,8 +4,11 @@ Heroku migrates in the release phase of the Procfile. It runs for each release, 
 rollback, where there is nothing to migrate.
 """
 
+import json
+import os
 import re
 import time
+import urllib.request
 
 from commands import TIMEOUT, Failed, NotReplaced, Refused, read, run
 
@@ -15,13 +18,16 @@ CANCELLED = "Heroku still releases a build that has started: check `heroku relea
 
 # Git reads the password from the environment, so that no URL and no log contains it.
 HELPER = '!f() { echo username=heroku; echo "password=$HEROKU_API_KEY"; }; f'
+API = "https://api.heroku.com"
+REQUEST_TIMEOUT = 60  # seconds
+CHECKED: dict[str, str] = {}  # the build that `check` accepted, by environment
 PAUSE = 2  # seconds between two queries of a release phase
 
 
 def check(environment, release):
     """Raise Refused for a release that Heroku would not deploy.
 
-    It accepts a push only with the full history, and promotes the newest release.
+    It accepts a push only with the full history. Production gets staging's newest build.
     """
     after = environment.after
     if after:
@@ -34,6 +40,7 @@ def check(environment, release):
                 f"Refusing to deploy {release} to {environment.name}: the newest release "
                 f"of {after.settings['app']} is {commits[0]}."
             )
+        CHECKED[environment.name] = releases[0]["slug"]["id"]
     elif read("git", "rev-parse", "--is-shallow-repository"):
         raise Refused("Fetch the full history first: git fetch --unshallow.")
 
@@ -48,18 +55,18 @@ def history(environment):
 
 
 def switch(environment, release):
-    """Push a release to staging, or promote the newest one of staging; both migrate.
+    """Push a release to staging, or give production its build; both migrate.
 
     Raise NotReplaced if the previous release still runs.
     """
     before = find_releases(environment)
     try:
         if environment.after:
-            promote(environment)
+            release_build(environment, release)
         else:
             push(environment, release)
     except Failed as error:
-        # A rejected push creates no release; a promotion whose release phase failed does.
+        # A rejected push creates no release; a lost answer may belong to one.
         if find_releases(environment)[0]["version"] == before[0]["version"]:
             raise NotReplaced(str(error)) from error
     if find_releases(environment)[0]["version"] == before[0]["version"]:
@@ -102,10 +109,27 @@ def wait_for_release_phase(environment):
     return status
 
 
-def promote(environment):
-    """Release the build that staging runs."""
-    source, app = environment.after.settings["app"], environment.settings["app"]
-    run("heroku", "pipelines:promote", "--app", source, "--to", app)
+def release_build(environment, release):
+    """Release the build that `check` accepted.
+
+    `heroku pipelines:promote` would release the one that staging has by now.
+    """
+    url = f"{API}/apps/{environment.settings['app']}/releases"
+    build = CHECKED[environment.name]
+    print("$", "POST", url, build, flush=True)
+    request = urllib.request.Request(
+        url,
+        json.dumps({"slug": build, "description": f"Deploy {release[:8]}"}).encode(),
+        {
+            "Accept": "application/vnd.heroku+json; version=3",
+            "Authorization": f"Bearer {os.environ['HEROKU_API_KEY']}",
+            "Content-Type": "application/json",
+        },
+    )
+    try:
+        urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT).close()
+    except OSError as error:
+        raise Failed(f"Heroku did not accept the build {build}: {error}") from error
 
 
 def push(environment, release):

@@ -17,8 +17,26 @@ def test_production_gets_the_build_of_staging(running):
 
     assert platform.calls() == [
         f"heroku build my-project-staging {platform.commits[1]}",
-        "heroku pipelines:promote --app my-project-staging --to my-project-production",
+        f"heroku api my-project-production slug-{platform.commits[1]} "
+        f"Deploy {platform.commits[1][:8]}",
     ]
+
+
+def test_production_gets_the_checked_build_after_staging_moves(running):
+    platform = running("heroku")
+    approved, newer = platform.commits[1:]
+    platform.run("deploy", "staging", approved)
+    process = platform.start("deploy", "production", approved, STAND_IN_HOLDS="promote")
+    platform.wait_until_held()
+    assert platform.run("deploy", "staging", newer)[0] == 0
+    platform.release_held()
+
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 0, output
+    builds = {it["slug"]["id"] for it in platform.state()["my-project-production"][:-1]}
+    assert f"slug-{newer}" not in builds
+    assert platform.running("production") == approved
 
 
 def test_rolled_back_release_can_be_deployed_again(running):

@@ -19,7 +19,7 @@ class Heroku(Platform):
         ("staging", "build", "push --force .* failed"),
         ("staging", "push-phase", "the release phase, which migrates, failed"),
         ("staging", "push-late", "the release phase, which migrates, failed"),
-        ("production", "promote", "heroku pipelines:promote .* failed"),
+        ("production", "promote", "Heroku did not accept the build slug-"),
         ("production", "promote-phase", "the release phase, .*, failed"),
     ]
     fails_during_rollback = ["rollback", "rollback-phase"]
@@ -43,8 +43,6 @@ class Heroku(Platform):
         "heroku labs:enable": {"--app"},
         "heroku login": set(),
         "heroku logs": {"--app", "--tail"},
-        "heroku pipelines:add": {"--app", "--stage"},
-        "heroku pipelines:create": {"--app", "--stage"},
         "heroku ps:scale": {"--app"},
         "heroku releases": {"--app", "--json", "--num"},
         "heroku releases:output": {"--app"},
