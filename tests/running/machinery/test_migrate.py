@@ -4,9 +4,16 @@ from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
-from django.db import ProgrammingError, connection, connections, transaction
+from django.core.management import CommandError, call_command
+from django.db import (
+    OperationalError,
+    ProgrammingError,
+    connection,
+    connections,
+    transaction,
+)
 
+from apps.release import locks
 from apps.release.management.commands import migrate
 
 TIMEOUT = 60  # seconds, more than a busy machine needs
@@ -33,7 +40,63 @@ def test_second_migrate_waits_for_the_first(monkeypatch):
             cursor.execute("SELECT pg_advisory_unlock(%s)", [migrate.LOCK])
         second.result(TIMEOUT)
 
-    assert "Waiting for another migrate" in message
+    assert "Waiting for another migrate: process " in message
+
+
+@pytest.mark.django_db(transaction=True)
+def test_blocked_migrate_ends_and_names_who_blocks_it(monkeypatch, settings):
+    def lock(*args, **options):
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE users_user")
+
+    monkeypatch.setattr(migrate.Command.__base__, "handle", lock)
+    monkeypatch.setattr(migrate, "PAUSES", (0.01,))
+    monkeypatch.setattr(locks, "INTERVAL", 0.05)
+    settings.MIGRATE_LOCK_TIMEOUT = 2
+    messages: SimpleQueue[str] = SimpleQueue()
+    other = connection.copy()
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM users_user")
+        with pytest.raises(CommandError, match="End the sessions that block it"):
+            call_command("migrate", stderr=SimpleNamespace(write=messages.put))
+    finally:
+        other.close()
+
+    assert "Waiting for users_user, blocked by process " in messages.get_nowait()
+    assert "trying again" in messages.get_nowait()
+    assert messages.empty()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_statement_that_blocks_no_request_has_no_limit(monkeypatch, settings):
+    limits = []
+
+    def handle(*args, **options):
+        with connection.cursor() as cursor:
+            for name in ("concurrently", "usually"):
+                cursor.execute(f"SELECT current_setting('lock_timeout') AS {name}")
+                limits.append(cursor.fetchone()[0])
+
+    monkeypatch.setattr(migrate.Command.__base__, "handle", handle)
+    settings.MIGRATE_LOCK_TIMEOUT = 7
+    call_command("migrate")
+
+    assert limits == ["0", "7s"]
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("0",)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_other_error_of_the_server_is_the_one_that_is_raised(monkeypatch):
+    def fail(*args, **options):
+        raise OperationalError("The server is gone.")
+
+    monkeypatch.setattr(migrate.Command.__base__, "handle", fail)
+    with pytest.raises(OperationalError, match="is gone"):
+        call_command("migrate")
 
 
 @pytest.mark.django_db(transaction=True)
