@@ -106,13 +106,19 @@ USES = ["use_cache", "use_broker", "use_results", "use_channel"]
 USES += ["check_readiness", "wait"]
 # Connects with Django and with `make wait`, and prints what happens, for each row.
 USE_POSTGRES = """
-import json, multiprocessing, os, sys
+import json, multiprocessing, os, socket, sys
 import django
 from environs import EnvError
 
 def use_django():
     from apps.health.checks.database import check_database
+    from django.db import connection
     check_database()
+    if connection.settings_dict["HOST"].startswith(("localhost", "::1")):
+        # What the kernel does if the machine of the server goes away
+        limit = socket.TCP_USER_TIMEOUT
+        with socket.socket(fileno=os.dup(connection.connection.fileno())) as tcp:
+            assert tcp.getsockopt(socket.IPPROTO_TCP, limit) == 12000
 
 def wait():
     from scripts.servers.postgres import probe

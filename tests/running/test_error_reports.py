@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import http.server
 import json
+import socket
 import threading
 
 import pytest
@@ -33,6 +34,17 @@ from celery import shared_task
 @shared_task
 def broken_task(name):
     raise RuntimeError("broken task")
+"""
+
+
+# How long a report takes, and the flush at the end of a process
+SILENT = """
+import time, sentry_sdk
+begin = time.monotonic()
+sentry_sdk.capture_message("broken", level="error")
+captured = time.monotonic()
+sentry_sdk.flush()
+print("spent", captured - begin, time.monotonic() - captured)
 """
 
 
@@ -132,6 +144,16 @@ def test_error_of_a_task_is_reported(project, environment):
     (event,) = events
     assert event["exception"]["values"][-1]["value"] == "broken task"
     assert "secret-name" not in json.dumps(event)
+
+
+def test_silent_server_costs_a_page_nothing_and_a_command_seconds(project, environment):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        dsn = f"http://key@127.0.0.1:{silent.getsockname()[1]}/1"
+        done = project.run_ok(*SHELL, SILENT, **environment | {"SENTRY_DSN": dsn})
+
+    capture, flush = map(float, done.stdout.partition("spent ")[2].split()[:2])
+    assert capture < 1
+    assert 1 < flush < 5
 
 
 def test_nothing_is_reported_without_a_dsn(project, environment):
