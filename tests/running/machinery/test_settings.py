@@ -22,6 +22,7 @@ LIMITS = {
     "EMAIL_PORT": (1, 65535),
     "EMAIL_TIMEOUT": (0.1, 600),
     "PORT": (1, 65535),
+    "MIGRATE_LOCK_TIMEOUT": (0.1, 600),
     "POSTGRES_PORT": (1, 65535),
     "POSTGRES_TIMEOUT": (1, 600),
     "REDIS_TIMEOUT": (0.1, 600),
