@@ -169,6 +169,18 @@ def processes(environment):
     return f"({','.join(environment.settings['processes'])})"
 
 
+def find_replicas(environment):
+    """Return the number of pods of each Deployment, which a release keeps.
+
+    A person or an autoscaler may have set it; a rollback may have set it to 0.
+    """
+    return [
+        {"name": it["metadata"]["name"], "count": it["spec"]["replicas"]}
+        for it in find_processes(environment, "deployments")
+        if it["spec"]["replicas"]
+    ]
+
+
 def find_processes(environment, kind):
     selector = f"{COMPONENT} in {processes(environment)}"
     return get_objects(environment, kind, "--selector", selector)
@@ -224,6 +236,7 @@ def write_release(environment, job):
         "resources": [f"../../../deploy/kubernetes/{environment.name}"],
         "images": [{"name": "app", "newName": name, "digest": digest}],
         "patches": [{"target": MIGRATE, "patch": json.dumps(rename)}],
+        "replicas": find_replicas(environment),
     }
     # JSON is valid YAML.
     (folder / "kustomization.yaml").write_text(json.dumps(kustomization))

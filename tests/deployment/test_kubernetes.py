@@ -18,6 +18,8 @@ RELEASE = 40 * "b"
 WRITE = """
 import kubernetes, run
 environment = run.Environment("staging", "", {})
+running = {"metadata": {"name": "web"}, "spec": {"replicas": 10}}
+kubernetes.find_processes = lambda environment, kind: [running]
 kubernetes.write_release(environment, "migrate-bbbbbbbbbbbb")
 """
 
@@ -95,14 +97,17 @@ def test_each_environment_has_its_own_address(rendered, build, environment):
         assert it["metadata"]["namespace"] == f"my-project-{environment}"
 
 
-def test_release_has_one_digest_and_its_own_job(project, build):
+def test_release_has_one_digest_its_own_job_and_its_replicas(project, build):
     project.run_ok(
         *("python3", "-c", WRITE),
         PYTHONPATH="deploy",
         IMAGE=f"registry.example.com/shop@{DIGEST}",
     )
-    found = pods(build(project / ".cache/deploy/staging"))
+    text = build(project / ".cache/deploy/staging")
+    found = pods(text)
 
+    for name, number in (("web", 10), ("worker", 1), ("beat", 1)):
+        assert objects(text)["Deployment", name]["spec"]["replicas"] == number
     assert found.keys() == {
         ("Deployment", "web"),
         ("Deployment", "worker"),

@@ -32,6 +32,20 @@ def test_rollback_stops_processes_new_in_the_release(running):
     assert platform.serves("my-project-staging") == old
 
 
+def test_deployment_keeps_the_number_of_replicas(running):
+    platform = running("kubernetes")
+    state = platform.state()
+    state["my-project-staging"]["replicas"] = {"web": 10, "worker": 0, "beat": 1}
+    platform.save(state)
+
+    for release in platform.commits[1:]:
+        assert platform.run("deploy", "staging", release)[0] == 0
+
+    # A rollback has stopped the worker, so it gets the number of its manifest.
+    replicas = platform.state()["my-project-staging"]["replicas"]
+    assert replicas == {"web": 10, "worker": 1, "beat": 1}
+
+
 @pytest.mark.parametrize("verb", ["deploy", "rollback"])
 def test_rollback_updates_the_last_applied_configuration(running, verb):
     platform = running("kubernetes")

@@ -52,6 +52,7 @@ class Kubernetes(ByImage):
         "kubectl logs": {"--namespace", "--tail"},
         "kubectl patch serviceaccount": {"--namespace", "--patch"},
         "kubectl rollout undo": {"--namespace", "--to-revision"},
+        "kubectl scale": {"--namespace", "--replicas"},
         "kubectl wait": {"--for", "--namespace"},
     }
 
@@ -68,6 +69,7 @@ class Kubernetes(ByImage):
                     "jobs": {},
                     "deployments": self.deployments(),
                     "applied": "none",
+                    "replicas": {"web": 2, "worker": 1, "beat": 1},
                 }
                 for name in self.names.values()
             }
