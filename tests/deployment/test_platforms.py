@@ -8,7 +8,7 @@ import pytest
 
 from tests.deployment.platforms import PLATFORMS
 from tests.deployment.platforms.base import STAND_INS
-from tests.support.options import TEMPLATE, choices
+from tests.support.options import REDIS_STATES, TEMPLATE, choices
 
 TARGETS = [name for name in choices("deploy_target") if name != "none"]
 DEPLOY = TEMPLATE / "template/deploy"
@@ -45,6 +45,29 @@ def test_sequence_uses_the_described_interface():
 
     assert used | probed == INTERFACE.keys()
     assert probed == {name for name, optional in INTERFACE.items() if optional}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_no_celery_process_prints_a_banner_among_its_json(rendered, name):
+    project = rendered(
+        **REDIS_STATES["redis-celery"], use_docker=True, deploy_target=name
+    )
+    files = [project / "Procfile", *(project / "deploy").rglob("*")]
+    files += [project / "render.yaml"]
+    lines = [
+        re.sub(r"[\[\],]", "", line)
+        for path in files
+        if path.is_file()
+        for line in path.read_text().splitlines()
+    ]
+    commands = [
+        line.partition("celery ")[2]
+        for line in lines
+        if "--app config" in line and not line.strip().startswith("#")
+    ]
+
+    assert len(commands) >= 2
+    assert [it for it in commands if not it.startswith("--quiet ")] == []
 
 
 @pytest.mark.parametrize("name", TARGETS)
