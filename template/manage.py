@@ -7,10 +7,8 @@
 import os
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 from django.core.management import execute_from_command_line
-from dotenv import load_dotenv
 
 # With these settings, commands have the embedded servers, unless they need none.
 DEVELOPMENT = {"config.settings.ci", "config.settings.local"}
@@ -18,20 +16,23 @@ NEED_NONE = {"-h", "--help", "--version", "help", "startapp", "startproject", "v
 
 
 def main():
-    load_dotenv(Path(__file__).with_name(".env"))
+    # An image has no scripts, no .env, and no embedded servers.
+    has_scripts = find_spec("scripts")
+    if has_scripts:
+        from scripts.env_file import read_env_file
+
+        read_env_file()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
-    if os.environ["DJANGO_SETTINGS_MODULE"] in DEVELOPMENT:
-        start_servers(sys.argv[1:])
-    execute_from_command_line(sys.argv)
-
-
-def start_servers(arguments):
-    is_served = arguments and NEED_NONE.isdisjoint([arguments[0], *arguments[-1:]])
-    # An image has no scripts, and no embedded servers.
-    if is_served and find_spec("scripts"):
+    is_development = os.environ["DJANGO_SETTINGS_MODULE"] in DEVELOPMENT
+    if has_scripts and is_development and needs_servers(sys.argv[1:]):
         from scripts.services import provide
 
         provide()
+    execute_from_command_line(sys.argv)
+
+
+def needs_servers(arguments):
+    return arguments and NEED_NONE.isdisjoint([arguments[0], *arguments[-1:]])
 
 
 if __name__ == "__main__":

@@ -16,8 +16,7 @@ import subprocess
 import sys
 import time
 
-from dotenv import load_dotenv
-
+from scripts.env_file import read_env_file
 from scripts.servers import find_addresses, load
 from scripts.state import (
     ADDRESSES,
@@ -76,7 +75,7 @@ def provide():
 
 def set_addresses():
     """Set the variables that name the embedded servers; return the names of those set."""
-    load_dotenv(ROOT / ".env")
+    read_env_file()
     names = [name for server in load() for name in server.find_missing()]
     if names:
         check_sockets()

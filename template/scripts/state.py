@@ -31,6 +31,11 @@ def lock(name, *, shared=False, wait=True):
         descriptor = os.open(STATE / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except PermissionError:
         sys.exit(f"{STATE} belongs to another user: change its owner, or delete it.")
+    except OSError as error:
+        sys.exit(
+            f"The folder {STATE} cannot be used ({error.strerror}): delete what is there, "
+            "or use a copy of the project that you can write to."
+        )
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
         fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)

@@ -95,7 +95,7 @@ MADE = {
     ".vscode/launch.json",
     "apps/blog/",
     "apps/blog/models.py",
-    "locale/",
+    "locale/de/LC_MESSAGES/django.po",
     "media/",
     "tests.py",
 }

