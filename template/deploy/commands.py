@@ -35,6 +35,10 @@ class Failed(Exception):
     """A command failed; the smoke test must find out which release runs."""
 
 
+class TimedOut(Failed):
+    """A time limit was reached; what the command started on the platform may go on."""
+
+
 def run(*command):
     """Run a command; its output goes to the log. Raise Failed if it fails."""
     _run(command)
@@ -69,7 +73,7 @@ def _run(command, **streams):
     try:
         output, _ = process.communicate(timeout=TIMEOUT)
     except subprocess.TimeoutExpired as error:
-        raise Failed(f"{command[0]} did not finish within {TIMEOUT} s") from error
+        raise TimedOut(f"{command[0]} did not finish within {TIMEOUT} s") from error
     finally:
         if process.poll() is None:
             stop(process)

@@ -6,7 +6,7 @@ configuration is in deploy/fly.
 
 import shutil
 
-from commands import Failed, NotReplaced, Refused, read, run
+from commands import Failed, NotReplaced, Refused, TimedOut, read, run
 from image import check_image, find_image
 from image import record_promotion as record_promotion
 
@@ -51,11 +51,11 @@ def switch(environment, release):
     except Failed as error:
         if find_machines(environment) != machines:
             raise
-        if find_releases(environment)[:1] == newest:
+        if isinstance(error, TimedOut) or find_releases(environment)[:1] == newest:
             raise NotReplaced(str(error)) from error
         raise NotReplaced(
-            "the release command, which migrates, failed, or no machine could be "
-            "changed: see the log above"
+            "the release command, which migrates, failed or took longer than an hour, "
+            "or no machine could be changed: see the log above"
         ) from error
 
 

@@ -10,7 +10,7 @@ import re
 import time
 import urllib.request
 
-from commands import TIMEOUT, Failed, NotReplaced, Refused, read, run
+from commands import TIMEOUT, Failed, NotReplaced, Refused, TimedOut, read, run
 
 TOOLS = ("git", "heroku")
 VARIABLES = ("HEROKU_API_KEY",)
@@ -74,7 +74,7 @@ def switch(environment, release):
     if wait_for_release_phase(environment) == "failed":
         app = environment.settings["app"]
         raise NotReplaced(
-            "the release phase, which migrates, failed: "
+            "the release phase, which migrates, failed or took longer than an hour: "
             f"read `heroku releases:output --app {app}`"
         )
 
@@ -104,7 +104,7 @@ def wait_for_release_phase(environment):
     deadline = time.monotonic() + TIMEOUT
     while (status := find_releases(environment)[0]["status"]) == "pending":
         if time.monotonic() > deadline:
-            raise Failed(f"the release phase did not finish within {TIMEOUT} s")
+            raise TimedOut(f"the release phase did not finish within {TIMEOUT} s")
         time.sleep(PAUSE)
     return status
 

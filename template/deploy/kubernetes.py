@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from commands import Failed, read, run
+from commands import Failed, TimedOut, read, run
 from image import check_image, find_image
 from image import record_promotion as record_promotion
 
@@ -25,6 +25,7 @@ COMPONENT = "app.kubernetes.io/component"
 MIGRATE = {"kind": "Job", "name": "migrate"}
 OUTCOMES = ("Complete", "Failed")
 DELETED = "Deleted"
+DEADLINE = "DeadlineExceeded"
 REASONS = {"Failed": "failed: see its log above", DELETED: "was deleted"}
 TRIES = 5  # of a query that fails
 MIGRATION_TIMEOUT = 3700  # seconds, slightly more than in base/migrate.yaml
@@ -82,10 +83,13 @@ def migrate(environment, release):
     deadline = time.monotonic() + MIGRATION_TIMEOUT
     while (outcome := find_outcome(environment, name)) is None:
         if time.monotonic() > deadline:
-            raise Failed(f"the Job {name} did not finish within {MIGRATION_TIMEOUT} s")
+            limit = f"within {MIGRATION_TIMEOUT} s"
+            raise TimedOut(f"the Job {name} did not finish {limit}")
         time.sleep(PAUSE)
     with contextlib.suppress(Failed):  # Without its log, the outcome still counts.
         kubectl(environment, "logs", f"job/{name}", "--tail", "100")
+    if outcome == DEADLINE:
+        raise TimedOut(f"the Job {name} did not finish before its deadline")
     if outcome != "Complete":
         raise Failed(f"the Job {name} {REASONS[outcome]}")
 
@@ -213,7 +217,8 @@ def find_outcome(environment, name):
     for job in jobs:
         for condition in job.get("status", {}).get("conditions", []):
             if condition["type"] in OUTCOMES and condition["status"] == "True":
-                return condition["type"]
+                is_late = condition.get("reason") == DEADLINE
+                return DEADLINE if is_late else condition["type"]
     return None if jobs else DELETED
 
 

@@ -17,7 +17,8 @@ RAN = ("live", "deactivated")
 ENDED = ("build_failed", "canceled", "pre_deploy_failed", "update_failed")
 REASONS = {
     "canceled": "it was cancelled in Render",
-    "pre_deploy_failed": "the pre-deploy command, which migrates, failed",
+    "pre_deploy_failed": "the pre-deploy command, which migrates, failed or took longer than "
+    "30 minutes",
     "update_failed": "the new release did not pass Render's health check",
 }
 

@@ -29,7 +29,7 @@ from typing import NamedTuple, Self
 import pages
 import smoke
 import watch
-from commands import Failed, NotReplaced, Refused
+from commands import Failed, NotReplaced, Refused, TimedOut
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
@@ -37,6 +37,7 @@ MIGRATIONS = "Applied migrations are kept: a rollback reverses none."
 BY_HAND = 'follow "By hand" in docs/deployment.md'
 REPORTED: list[str] = []  # the lines of the outcome
 OUTCOME = Path("reports", "exit-code")
+LIMIT = "what it started may go on there, so check that before you deploy again"
 UNCERTAIN = f"It is not certain which release runs: {BY_HAND}."
 
 
@@ -340,6 +341,8 @@ def migrate(target, environment, release):
     """Migrate before the switch: a failure leaves the previous release running."""
     try:
         target.migrate(environment, release)
+    except TimedOut as error:
+        raise NotReplaced(f"the migration has not ended: {error}") from error
     except Failed as error:
         raise NotReplaced(f"the migration failed: {error}") from error
 
@@ -401,6 +404,8 @@ def describe(error, target):
     """Return the message of an error, without its full stop."""
     if isinstance(error, Cancelled):
         return f"it was cancelled. {target.CANCELLED}"
+    if isinstance(error, TimedOut) or isinstance(error.__cause__, TimedOut):
+        return f"{error}. This is a time limit: {LIMIT}. {target.CANCELLED}"
     return str(error).rstrip(".") or type(error).__name__
 
 

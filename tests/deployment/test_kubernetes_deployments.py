@@ -112,6 +112,18 @@ def test_migration_with_a_deleted_job_fails(running):
     assert platform.running("staging") == old
 
 
+def test_deadline_of_the_job_is_reported_as_a_limit(running):
+    platform = running("kubernetes")
+    old, new = platform.commits[:2]
+
+    code, output = platform.run("deploy", "staging", new, STAND_IN_FAILS="deadline")
+
+    assert code == 1, output
+    assert f"the Job migrate-{new[:12]} did not finish before its deadline." in output
+    assert "This is a time limit: what it started may go on there" in output
+    assert platform.running("staging") == old
+
+
 def test_forbidden_log_does_not_fail_the_deployment(running):
     platform = running("kubernetes")
     new = platform.commits[1]

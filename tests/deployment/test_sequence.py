@@ -217,6 +217,30 @@ def test_cancelled_deployment_is_rolled_back(running, target, number):
 
 
 @on_each_platform
+def test_time_limit_of_a_migration_is_reported_as_a_limit(running, target):
+    platform = running(target)
+    old, new = platform.commits[:2]
+    limits = [("deploy/commands.py", "\nTIMEOUT = 3600", "\nTIMEOUT = 4")]
+    if target == "kubernetes":
+        limits += [("deploy/kubernetes.py", "TION_TIMEOUT = 3700", "TION_TIMEOUT = 4")]
+    for limit in limits:
+        platform.project.edit(*limit)
+
+    try:
+        code, output = platform.run("deploy", "staging", new, **platform.stuck)
+    finally:
+        for name, long, short in limits:
+            platform.project.edit(name, short, long)
+
+    assert code == 1, output
+    assert "did not finish within 4 s. This is a time limit: what it started" in output
+    assert "so check that before you deploy again" in output
+    assert "migration failed" not in output
+    assert "which migrates, failed" not in output
+    assert platform.running("staging") == old
+
+
+@on_each_platform
 def test_closed_terminal_rolls_the_deployment_back(running, target):
     platform = running(target)
     old, new = platform.commits[:2]

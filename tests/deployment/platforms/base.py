@@ -29,6 +29,7 @@ class Platform:
     secrets = {}
     timeout = 60  # seconds for a whole deployment
     held = ""  # a step at which a test can cancel the deployment
+    stuck = {}  # the variables with which a migration of the stand-in never ends
     # (environment, step, message): A still serves.
     fails_before_switch = []
     fails_during_switch = []  # some process already runs B

@@ -6,6 +6,7 @@ from tests.deployment.platforms.base import ByImage
 class Fly(ByImage):
     tool = "flyctl"
     held = "web"
+    stuck = {"STAND_IN_HOLDS": "migrate"}
     secrets = {"FLY_API_TOKEN": "FlyV1 fm2_very-secret"}
     reads = ["flyctl machine list", "flyctl releases"]
     fails_before_switch = [

@@ -13,6 +13,7 @@ exec heroku build {app} $new
 class Heroku(Platform):
     tool = "heroku"
     held = "build"
+    stuck = {"STAND_IN_HOLDS": "build"}
     secrets = {"HEROKU_API_KEY": "HRKU-very-secret"}
     reads = ["heroku releases --app"]
     fails_before_switch = [

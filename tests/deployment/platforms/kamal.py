@@ -6,6 +6,7 @@ from tests.deployment.platforms.base import ByImage
 class Kamal(ByImage):
     tool = "kamal"
     held = "web"
+    stuck = {"STAND_IN_HOLDS": "migrate"}
     reads = ["kamal server exec --primary --quiet ids=", "kamal server exec test"]
     reads += ["kamal lock", "kamal registry login"]
     fails_before_switch = [

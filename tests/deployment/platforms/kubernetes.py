@@ -8,6 +8,7 @@ CELERY = {"deploy/kubernetes/base/beat.yaml", "deploy/kubernetes/base/worker.yam
 class Kubernetes(ByImage):
     tool = "kubectl"
     held = "apply"
+    stuck = {"STAND_IN_FAILS": "late"}
     reads = ["kubectl --namespace my-project-staging get"]
     reads += ["kubectl --namespace my-project-production get"]
     fails_before_switch = [

@@ -6,6 +6,7 @@ from tests.deployment.platforms.base import ByImage, Platform
 class Render(Platform):
     tool = "render"
     held = "worker:build_failed"
+    stuck = {"STAND_IN_HOLDS": "web:build_failed"}
     secrets = {"RENDER_API_KEY": "rnd_very-secret", "RENDER_WORKSPACE": "tea-1"}
     reads = ["render services", "render deploys list"]
     source = {}
