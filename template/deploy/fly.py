@@ -59,6 +59,23 @@ def switch(environment, release):
         ) from error
 
 
+def crashes(environment):
+    """Return the crashes that the machines remember."""
+    app = environment.settings["app"]
+    return {
+        f"the machine {machine['id']} (event {event['id']})"
+        for machine in read("flyctl", "machine", "list", "--app", app, "--json")
+        for event in machine.get("events") or []
+        if event["type"] == "exit" and is_crash(event)
+    }
+
+
+def is_crash(event):
+    """Return whether a process ended by itself, with an error."""
+    ended = (event.get("request") or {}).get("exit_event") or {}
+    return not ended.get("requested_stop") and ended.get("exit_code", 0) != 0
+
+
 def roll_back(environment, reference):
     """Deploy the image of an earlier release, without its migration."""
     deploy(environment, reference, "--skip-release-command")

@@ -21,6 +21,7 @@ HELPER = '!f() { echo username=heroku; echo "password=$HEROKU_API_KEY"; }; f'
 API = "https://api.heroku.com"
 REQUEST_TIMEOUT = 60  # seconds
 CHECKED: dict[str, str] = {}  # the build that `check` accepted, by environment
+ONE_OFF = ("release", "run")  # types of dynos that are no process of the Procfile
 PAUSE = 2  # seconds between two queries of a release phase
 
 
@@ -77,6 +78,16 @@ def switch(environment, release):
             "the release phase, which migrates, failed or took longer than an hour: "
             f"read `heroku releases:output --app {app}`"
         )
+
+
+def crashes(environment):
+    """Return the dynos that crashed and that Heroku restarts only after a pause."""
+    app = environment.settings["app"]
+    return {
+        f"the dyno {dyno['name']} of v{dyno['release']['version']}"
+        for dyno in read("heroku", "ps", "--app", app, "--json")
+        if dyno["state"] == "crashed" and dyno["type"] not in ONE_OFF
+    }
 
 
 def roll_back(environment, reference):

@@ -24,7 +24,8 @@ RUNNING = ("running", "restarting")
 # Only these keys, because the environment of a container contains the secrets.
 CONTAINER = (
     '{"id": {{ json .Id }}, "role": {{ json .Config.Labels.role }}, '
-    '"image": {{ json .Config.Image }}, "state": {{ json .State.Status }}},'
+    '"image": {{ json .Config.Image }}, "state": {{ json .State.Status }}, '
+    '"restarts": {{ json .RestartCount }}},'
 )
 
 
@@ -86,6 +87,15 @@ def switch(environment, release):
                 kamal(environment, "server", "exec", *remove)
             reason = "the new container did not become ready: see the log above"
             raise NotReplaced(reason) from error
+
+
+def crashes(environment):
+    """Return the containers that Docker has restarted, on the first server."""
+    return {
+        f"{it['role']} ({it['restarts']} restarts of the container {it['id'][:12]})"
+        for it in find_containers(environment)
+        if it["restarts"]
+    }
 
 
 def roll_back(environment, reference):

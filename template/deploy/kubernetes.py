@@ -102,6 +102,17 @@ def switch(environment, release):
         wait_for_rollout(environment, name)
 
 
+def crashes(environment):
+    """Return the pods whose container was restarted."""
+    restarts = {
+        pod["metadata"]["name"]: sum(
+            it["restartCount"] for it in pod["status"].get("containerStatuses", [])
+        )
+        for pod in find_processes(environment, "pods")
+    }
+    return {f"the pod {name} ({it} restarts)" for name, it in restarts.items() if it}
+
+
 def roll_back(environment, reference):
     """Restore each process to an earlier release; raise Failed if one is not restored."""
     revisions = dict(pair.split("=") for pair in reference.split())

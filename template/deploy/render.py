@@ -5,6 +5,9 @@ pre-deploy command of the first service, which migrates, before it switches that
 """
 
 import importlib
+import json
+import os
+import urllib.request
 
 from commands import Failed, NotReplaced, Refused, read, run
 
@@ -12,6 +15,7 @@ TOOLS = ("git", "render")
 VARIABLES = ("RENDER_API_KEY", "RENDER_WORKSPACE")
 CANCELLED = "A rollback cancels the deploys that Render has started"
 
+TIMEOUT = 30  # seconds for a query without the command line
 QUIET = ("--confirm", "--output", "json")
 RAN = ("live", "deactivated")
 ENDED = ("build_failed", "canceled", "pre_deploy_failed", "update_failed")
@@ -62,6 +66,18 @@ def switch(environment, release):
         create_deploy(environment, service, artifact)
 
 
+def crashes(environment):
+    """Return the crashes of the last hour."""
+    services = zip(
+        environment.settings["services"], find_services(environment), strict=True
+    )
+    return {
+        f"{name} ({item['event']['id']})"
+        for name, service in services
+        for item in read_crashes(service)
+    }
+
+
 def roll_back(environment, reference):
     """Cancel the deploys that have not ended, and deploy what ran before."""
     for service in find_services(environment):
@@ -105,6 +121,20 @@ def find_services(environment):
 def find_deploys(service):
     """Return the service's latest deploys, newest first."""
     return read("render", "deploys", "list", service, "--output", "json")
+
+
+def read_crashes(service):
+    """Return the events of a service's crashes, which the command line cannot list."""
+    host = os.environ.get("RENDER_HOST", "https://api.render.com/v1/")
+    request = urllib.request.Request(
+        f"{host.rstrip('/')}/services/{service}/events?type=server_failed",
+        headers={"Authorization": f"Bearer {os.environ['RENDER_API_KEY']}"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+            return json.load(response)
+    except (OSError, ValueError) as error:
+        raise Failed(f"Render did not list the events of {service}: {error}") from error
 
 
 def create_deploy(environment, service, artifact):

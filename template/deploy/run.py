@@ -146,6 +146,7 @@ def deploy(name):
         check(target, environment, release)
         running = first(history(target, environment))
         old = find_running(environment) if running else ""
+        crashed = find_crashes(target, environment)
         now = old or "no release that answers"
         print(f"Deploying {release} to {name}, which runs {now}.", flush=True)
         try:
@@ -153,7 +154,8 @@ def deploy(name):
                 migrate(target, environment, release)
             target.switch(environment, release)
             smoke.wait(environment.url, release, seconds=seconds)
-            watch.watch(environment, release)
+            seen = watch.watch(environment, release)
+            check_processes(target, environment, crashed)
         except NotReplaced as error:
             return keep_previous(target, environment, running, old, seconds, error)
         except FAILURES as error:
@@ -165,6 +167,8 @@ def deploy(name):
         if hasattr(target, "record_promotion"):
             record_promotion(target, environment, release)
     print(f"{name} runs {release}: {environment.url} is ready.")
+    if seen:
+        print(seen)
     return 0
 
 
@@ -310,6 +314,25 @@ def history(target, environment):
     """Return the releases of the environment, newest first; the first one runs."""
     with platform_must_answer():
         return [Release(*release) for release in target.history(environment)]
+
+
+def find_crashes(target, environment):
+    """Return the crashes that the platform knows before the deployment."""
+    with platform_must_answer():
+        return target.crashes(environment)
+
+
+def check_processes(target, environment, known):
+    """Raise Failed if a process, such as the worker, crashed after the switch."""
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(Failed):
+            found = target.crashes(environment)
+            break
+        time.sleep(smoke.PAUSE)
+    else:
+        found = target.crashes(environment)
+    if new := sorted(found - known):
+        raise Failed(f"a process crashed: {', '.join(new)}")
 
 
 @contextlib.contextmanager

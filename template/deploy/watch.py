@@ -24,20 +24,25 @@ def read_time():
 
 
 def watch(environment, release):
-    """Watch an environment, and print what was seen.
+    """Watch an environment; return a sentence with what was seen, or an empty text.
 
     Raise NotReady if too many responses are bad or slow, and Failed if the command fails.
     """
     seconds = read_time()
-    if seconds:
-        watch_pages(environment, seconds)
-        if command := environment.settings.get("watch_command"):
-            os.environ |= {"ENVIRONMENT": environment.name, "RELEASE": release}
-            run(*command)
+    if not seconds:
+        return ""
+    seen = watch_pages(environment, seconds)
+    if command := environment.settings.get("watch_command"):
+        os.environ |= {"ENVIRONMENT": environment.name, "RELEASE": release}
+        run(*command)
+    return f"The watch saw {seen}."
 
 
 def watch_pages(environment, seconds):
-    """Request /readyz and the pages each second, until too many responses are bad."""
+    """Request /readyz and the pages each second; return what was seen.
+
+    Raise NotReady as soon as too many responses are bad, or if they were slow.
+    """
     site = find_site(environment.url)
     pages = ("/readyz", *site.pages)
     most_bad = MOST_BAD * seconds * len(pages)
@@ -55,12 +60,12 @@ def watch_pages(environment, seconds):
         time.sleep(PAUSE)
     p50, p95 = percentile(times, 50), percentile(times, 95)
     seen = f"{len(times)} responses, {len(bad)} bad, p50 {p50:.2f} s, p95 {p95:.2f} s"
-    print(f"Watched {environment.name}: {seen}.", flush=True)
     if len(bad) > MOST_BAD * len(times):
-        raise NotReady(f"{len(bad)} of {len(times)} responses were bad: {bad[-1]}")
+        raise NotReady(f"the watch saw {seen}; the last bad one: {bad[-1]}")
     limit = environment.settings.get("watch_p95", P95)
     if p95 > limit:
-        raise NotReady(f"the responses were slow: p95 {p95:.2f} s, not {limit} s")
+        raise NotReady(f"the watch saw {seen}, which is slower than {limit} s")
+    return seen
 
 
 def percentile(times, percent):

@@ -12,6 +12,9 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+API = "render-api"  # the site that is Render's API
+KEY = "Bearer rnd_very-secret"
+
 
 class Handler(BaseHTTPRequestHandler):
     """A handler that logs nothing."""
@@ -34,6 +37,8 @@ class Sites(ThreadingHTTPServer):
 class Site(Handler):
     def do_GET(self):
         name = self.path.split("/")[1]
+        if name == API:
+            return self.list_crashes()
         try:
             answer = json.loads((self.server.folder / f"sites/{name}.json").read_text())
         except FileNotFoundError:
@@ -48,6 +53,14 @@ class Site(Handler):
         self.send_response(page if is_page else answer["status"])
         self.end_headers()
         self.wfile.write(json.dumps(answer | {"checks": checks}).encode())
+
+    def list_crashes(self):
+        """Answer /render-api/v1/services/SERVICE/events?type=server_failed."""
+        service = self.path.split("/")[4].removeprefix("srv-")
+        state = json.loads((self.server.folder / "state.json").read_text())
+        self.send_response(200 if self.headers["Authorization"] == KEY else 401)
+        self.end_headers()
+        self.wfile.write(json.dumps(state[service].get("events", [])).encode())
 
 
 @contextlib.contextmanager

@@ -188,6 +188,7 @@ NEEDS = {
     "delete job": ["get jobs", "list jobs", "watch jobs", "delete jobs"],
     "get deployments": ["list deployments"],
     "get jobs": ["list jobs"],
+    "get pods": ["list pods"],
     "get replicasets": ["list replicasets"],
     "get secret": ["get secrets app"],
     "logs": ["get jobs", "list pods", "watch pods", "get pods/log"],

@@ -131,7 +131,20 @@ def test_release_that_breaks_under_watch_is_rolled_back(running, target):
     code, output = platform.run("deploy", "staging", new, WATCH_SECONDS="30", **pages)
 
     assert code == 1, output
-    assert "responses were bad: /admin/login/ responds with 500" in output
+    assert "; the last bad one: /admin/login/ responds with 500." in output
+    assert f"The previous release {old} runs again and is ready." in output
+    assert platform.running("staging") == old
+
+
+@on_each_platform
+def test_release_whose_worker_crashes_is_rolled_back(running, target):
+    platform = running(target)
+    old, new = platform.commits[:2]
+
+    code, output = platform.run("deploy", "staging", new, STAND_IN_CRASHES=new)
+
+    assert code == 1, output
+    assert "The deployment to staging failed: a process crashed: " in output
     assert f"The previous release {old} runs again and is ready." in output
     assert platform.running("staging") == old
 

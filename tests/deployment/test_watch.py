@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from tests.support.project import closed_port
+
 pytestmark = pytest.mark.slow
 GOOD = 3 * [200]  # what the smoke test gets
 
@@ -36,8 +38,8 @@ def test_log_ends_with_what_the_watch_saw(platform):
     code, output = deploy(platform)
 
     assert code == 0, output
-    seen = r"Watched staging: 120 responses, 0 bad, p50 0\.\d\d s, p95 0\.\d\d s\."
-    assert re.fullmatch(seen, output.splitlines()[-2])
+    seen = r"The watch saw 120 responses, 0 bad, p50 0\.\d\d s, p95 0\.\d\d s\."
+    assert re.fullmatch(seen, output.splitlines()[-1])
 
 
 @pytest.mark.parametrize(("bad", "expected"), [(2, 0), (3, 1)])
@@ -54,7 +56,8 @@ def test_outage_ends_the_watch_early(platform):
     code, output = deploy(platform, pages=[*GOOD, 500])
 
     assert code == 1, output
-    assert "3 of 6 responses were bad: /admin/login/ responds with 500" in output
+    assert "failed: the watch saw 6 responses, 3 bad, p50 0." in output
+    assert "; the last bad one: /admin/login/ responds with 500." in output
 
 
 @pytest.mark.parametrize(("limit", "expected"), [("0.01", 1), ("3", 0)])
@@ -63,7 +66,40 @@ def test_slow_responses_are_rolled_back(platform, limit, expected):
     code, output = deploy(platform, "2", settings, delay=0.02)
 
     assert code == expected, output
-    assert ("the responses were slow: p95 0." in output) == (expected == 1)
+    assert ("which is slower than 0.01 s." in output) == (expected == 1)
+
+
+def test_crash_of_the_previous_release_is_not_blamed_on_the_next(running):
+    platform = running("kamal")
+    old, new = platform.commits[:2]
+
+    code, output = platform.run("deploy", "staging", new, STAND_IN_CRASHES=old)
+
+    assert code == 0, output
+
+
+def test_query_of_the_processes_is_repeated(platform):
+    old, new = platform.commits[:2]
+
+    code, output = platform.run("deploy", "staging", new, STAND_IN_FAILS="ps-once")
+    assert code == 0, output
+
+    (platform.folder / "calls").unlink()
+    code, output = platform.run("deploy", "staging", old, STAND_IN_FAILS="ps")
+    assert code == 1, output
+    assert f"The previous release {new} runs again and is ready." in output
+
+
+def test_unreachable_api_of_render_changes_nothing(running):
+    platform = running("render")
+    host = {"RENDER_HOST": f"http://localhost:{closed_port()}/v1/"}
+
+    code, output = platform.run("deploy", "staging", platform.commits[1], **host)
+
+    assert code == 2, output
+    assert "Render did not list the events of srv-my-project-staging: " in output
+    assert output.endswith("Nothing was changed.\n")
+    assert not platform.calls()
 
 
 def test_failing_watch_command_rolls_back(platform):
@@ -89,7 +125,8 @@ def test_watch_of_zero_seconds_is_off(platform):
     )
 
     assert code == 0, output
-    assert "Watch" not in output
+    assert "Watching" not in output
+    assert "The watch saw" not in output
 
 
 def test_invalid_time_to_watch_changes_nothing(platform):

@@ -15,7 +15,7 @@ class Heroku(Platform):
     held = "build"
     stuck = {"STAND_IN_HOLDS": "build"}
     secrets = {"HEROKU_API_KEY": "HRKU-very-secret"}
-    reads = ["heroku releases --app"]
+    reads = ["heroku releases --app", "heroku ps"]
     fails_before_switch = [
         ("staging", "build", "push --force .* failed"),
         ("staging", "push-phase", "the release phase, which migrates, failed"),

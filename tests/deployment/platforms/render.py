@@ -1,6 +1,7 @@
 """Render, where services build commits or run an image."""
 
 from tests.deployment.platforms.base import ByImage, Platform
+from tests.deployment.sites import API
 
 
 class Render(Platform):
@@ -56,6 +57,8 @@ class Render(Platform):
             for role in ("", "-worker", "-beat")
         ]
         self.make_services()
+        host = f"http://localhost:{self.sites.server_port}/{API}/v1/"
+        self.variables["RENDER_HOST"] = host
 
     def make_services(self, *deploys):
         service = {"source": self.source, "deploys": deploys}

@@ -35,6 +35,11 @@ def fails(step):
     return step in os.environ.get("STAND_IN_FAILS", "").split()
 
 
+def crashes(role, commit):
+    """Return whether this process crashes again and again: the worker of $STAND_IN_CRASHES."""
+    return role == "worker" and commit == os.environ.get("STAND_IN_CRASHES")
+
+
 class State:
     """The platform's state, which one command at a time may change."""
 
