@@ -1,7 +1,7 @@
 """Apply all migrations to empty databases; warn about changes unsafe in a rolling deploy.
 
 The warnings are about the migrations of this change, or about all if git does not know
-which those are. A pipeline may set WARNING_FORMAT, so that its provider shows the warnings
+which those are; with --enforce, they are errors. A pipeline may set WARNING_FORMAT, so that its provider shows the warnings
 on the change.
 """
 
@@ -36,6 +36,8 @@ def main():
     show(warnings)
     if others:
         print("The migrations of other databases are not checked: " + ", ".join(others))
+    if warnings and "--enforce" in sys.argv:
+        sys.exit("Fix each of these migrations, or set `accepted` in it to the reason.")
 
 
 def find_databases():
@@ -89,13 +91,18 @@ def watching(database, changed, warnings):
         if action == "apply_success":
             after = read_schema(database)
             path = Path(inspect.getfile(type(migration)))
-            if is_judged(path, changed) and not hasattr(migration, "accepted"):
+            if is_judged(path, changed) and not is_accepted(migration):
                 name = str(path.relative_to(settings.BASE_DIR))
                 for text in breaks(before, after, migration.atomic):
                     warnings.append((name, text))
             before = after
 
     return watch
+
+
+def is_accepted(migration):
+    """Return whether a migration has the reason why its changes are safe."""
+    return bool(getattr(migration, "accepted", "").strip())
 
 
 def is_judged(path, changed):

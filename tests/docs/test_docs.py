@@ -52,7 +52,7 @@ GENERATED = "".join(
         TEMPLATE / "template" / "README.md.jinja",
         TEMPLATE / "template" / "AGENTS.md.jinja",
         TEMPLATE / "template" / "docs" / "development.md.jinja",
-        TEMPLATE / "template" / "docs" / "migrations.md",
+        TEMPLATE / "template" / "docs" / "migrations.md.jinja",
         TEMPLATE / "extensions" / "pages" / "pipeline.md",
         *(TEMPLATE / "extensions" / "pages" / "pipeline").iterdir(),
     )

@@ -121,6 +121,18 @@ def test_project_has_exactly_the_files_of_its_answers(rendered, name, answers):
     assert rendered(**answers).files() == expected, name
 
 
+def test_enforced_migrations_change_one_command_and_its_pages(rendered):
+    project, other = rendered(migration_safety="enforce"), rendered()
+
+    assert project.files() == other.files()
+    differing = {it for it in project.files() if project.read(it) != other.read(it)}
+    pages = {"docs/migrations.md", "docs/pipeline.md"}
+    assert differing == {".copier-answers.yml", "Makefile", *pages}
+    command = "-m scripts.check_migrations"
+    text = other.read("Makefile").replace(command, f"{command} --enforce")
+    assert project.read("Makefile") == text
+
+
 @pytest.mark.parametrize("answers", WITHOUT_UPDATES.values(), ids=WITHOUT_UPDATES)
 def test_project_without_updates_does_not_name_renovate(rendered, answers):
     project = rendered(**answers)
@@ -138,7 +150,10 @@ def test_project_without_updates_does_not_name_renovate(rendered, answers):
 
 def test_projects_without_updates_have_each_other_answer():
     projects = WITHOUT_UPDATES.values()
-    for question in ("ci_provider", "use_docker", "deploy_target", "dependency_audit"):
+    for question in (
+        *("ci_provider", "use_docker", "deploy_target"),
+        *("dependency_audit", "migration_safety"),
+    ):
         assert {answers[question] for answers in projects} == set(choices(question))
     for state in REDIS_STATES.values():
         assert any(state.items() <= answers.items() for answers in projects), state
@@ -270,9 +285,10 @@ def test_every_question_with_choices_is_combined():
         for name, question in QUESTIONS.items()
         if question["type"] == "bool" or "choices" in question
     }
-    # The first changes a job of the pipeline: tests/pipelines combines it. The second
-    # adds a file: WITHOUT_UPDATES combines it.
-    assert asked - {"dependency_audit", "use_renovate"} == combined
+    # The first changes a job of the pipeline: tests/pipelines combines it. The others
+    # change few lines or add a file: WITHOUT_UPDATES combines them.
+    others = {"dependency_audit", "migration_safety", "use_renovate"}
+    assert asked - others == combined
     for name in combined:
         found = {answers.get(name, False) for answers in EVERY_COMBINATION.values()}
         assert found == set(choices(name))

@@ -126,6 +126,29 @@ def test_project_in_a_folder_of_its_repository_knows_its_migrations(origin, tmp_
     assert check(project, BASE_COMMIT="HEAD")[1:] == (False, True)
 
 
+def test_enforced_migration_fails_without_a_reason(render):
+    project = render(migration_safety="enforce")
+    add_old(project)
+    project.commit("Old migration")
+    project.commit_each(["Note"])
+    add_new(project)
+    project.installed()
+    text = project.read(NEW)
+
+    outcomes = {}
+    for line in ("", "accepted = ''", "accepted = 'Unused since release 1.'"):
+        (project / NEW).write_text(text.replace("depend", f"{line}\n    depend", 1))
+        outcomes[line] = project.make("check-migrations")
+
+    missing, empty, accepted = outcomes.values()
+    for done in (missing, empty):
+        assert done.returncode != 0
+        assert NEW_WARNING in done.stdout
+        assert "set `accepted` in it to the reason" in done.stdout
+    assert accepted.returncode == 0, accepted.stdout
+    assert "is gone" not in accepted.stdout
+
+
 # What each provider's file sets, in a clone as its checkout makes it.
 PROVIDERS = {
     "github": ("merged", ["--depth=2"], "HEAD^1"),

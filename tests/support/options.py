@@ -101,13 +101,16 @@ ENFORCING = {
 def without_updates():
     """Return combinations without Renovate, by name.
 
-    Each choice of the questions about the provider, Redis, Docker, the target, the versions
-    and the audit is in at least one of them.
+    Each choice of the questions about the provider, Redis, Docker, the target, the versions,
+    the audit and the migrations is in at least one of them.
     """
     targets = combinations("use_docker", "deploy_target").items()
     others = [
         itertools.cycle(combinations(question).items())
-        for question in ("ci_provider", "redis", *VERSIONS, "dependency_audit")
+        for question in (
+            *("ci_provider", "redis", *VERSIONS),
+            *("dependency_audit", "migration_safety"),
+        )
     ]
     found = {}
     for point in zip(targets, *others, strict=False):
