@@ -109,17 +109,24 @@ def report_uncertain(environment):
 
 
 def write_outcome(title, code):
-    """Write the exit code, which make turns into 2, and on GitHub what was reported."""
+    """Write the exit code, which make turns into 2, and show a pipeline what was reported.
+
+    $ERROR_FORMAT is how its provider annotates a run, and $SUMMARY_VARIABLE the variable
+    with the path of the run's summary.
+    """
     with contextlib.suppress(OSError):  # The exit code is the same without it.
         OUTCOME.parent.mkdir(exist_ok=True)
         OUTCOME.write_text(f"{code}\n")
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if code and summary:
-        text = "\n".join(REPORTED)
+    if not code:
+        return
+    text = "\n".join(REPORTED)
+    if summary := os.environ.get(os.environ.get("SUMMARY_VARIABLE", "")):
         with open(summary, "a") as file:
             file.write(f"### {title}: exit code {code}\n\n```text\n{text}\n```\n")
+    if error := os.environ.get("ERROR_FORMAT"):
         text = text.replace("%", "%25").replace("\n", "%0A")
-        print(f"::error title={title} (exit code {code})::{text}", flush=True)
+        title = f"{title} (exit code {code})"
+        print(error.format(title=title, text=text), flush=True)
 
 
 def handle_signals(handler):

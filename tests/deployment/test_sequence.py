@@ -447,7 +447,11 @@ def test_exit_code_and_outcome_reach_the_pipeline(running, tmp_path):
         (3, bad, broken | {"STAND_IN_FAILS": "undo"}),
     ):
         summary = tmp_path / f"summary-{code}"
-        variables = variables | {"GITHUB_STEP_SUMMARY": str(summary)}
+        variables = variables | {
+            "ERROR_FORMAT": "::error title={title}::{text}",
+            "SUMMARY_VARIABLE": "OF_THE_RUN",
+            "OF_THE_RUN": str(summary),
+        }
         found, output = platform.run("deploy", "staging", release, **variables)
         paged = platform.project.run("bash", "-c", f"{page} echo page")
 

@@ -74,6 +74,8 @@ ROWS = [
     ("production secrets for staging", "ci/jobs/deploy-staging/environment/name", "replace", "production"),
     ("deployment without an environment", "ci/jobs/deploy-staging/environment", "remove"),
     ("renamed secret", "ci/jobs/deploy-production/steps/make deploy/env/KEY", "add", OTHER_SECRET),
+    ("failure without an annotation", "ci/jobs/deploy-production/steps/make deploy/env/ERROR_FORMAT", "remove"),
+    ("failure without a summary", "rollback/jobs/rollback/steps/make rollback/env/SUMMARY_VARIABLE", "remove"),
     ("secret for all steps", "ci/jobs/deploy-staging/env/KEY", "add", SECRET),
     ("wrong environment", "ci/jobs/deploy-staging/env/ENVIRONMENT", "replace", "production"),
     ("concurrent deployments", "ci/jobs/deploy-production/concurrency", "remove"),

@@ -49,6 +49,10 @@ CHECK_MIGRATIONS = {
     "BASE_COMMIT": "HEAD^1",
     "WARNING_FORMAT": "::warning file={path}::{path}: {text}",
 }
+OUTCOME = {
+    "ERROR_FORMAT": "::error title={title}::{text}",
+    "SUMMARY_VARIABLE": "GITHUB_STEP_SUMMARY",
+}
 READS = {("contents", "read"), ("packages", "read")}
 OVERWRITE = {"overwrite": "true"}
 REPORTS = {"name": "reports", "path": "reports", "retention-days": "14"} | OVERWRITE
@@ -185,8 +189,9 @@ def read_inputs(job, read):
     if RELEASE.items() <= read.variables.items():
         read.inputs.append("release")
         del read.variables["RELEASE"]
-    checkout, following = job["steps"][:2]
-    if following == OLDER and checkout.get("with", {}).get("fetch-depth") == DEPTH:
+    checkout, *others = job["steps"]
+    is_deep = checkout.get("with", {}).get("fetch-depth") == DEPTH
+    if others[:1] == [OLDER] and is_deep:
         read.inputs.append("older")
         del read.run[0]
 
@@ -223,6 +228,9 @@ def read_command(step, read):
         known |= {"env"}
         by_own_name = passed_on(step)
         others = {k: v for k, v in step["env"].items() if k not in by_own_name}
+        if OUTCOME.items() - others.items():
+            read.unrecognised.append("a failure that the run does not show")
+        others = dict(others.items() - OUTCOME.items())
         login = ["registry"] if others == PULL else SECRET.findall(str(others))
         read.secrets += login
     else:
