@@ -330,7 +330,7 @@ def find_crashes(target, environment):
 
 
 def check_processes(target, environment, known):
-    """Raise Failed if a process, such as the worker, crashed after the switch."""
+    """Raise Failed if a process crashed after the switch."""
     for _ in range(TRIES - 1):
         with contextlib.suppress(Failed):
             found = target.crashes(environment)
