@@ -16,12 +16,17 @@ logged_in()                 optional: a context in which the command line has it
 
 import json
 import os
+import select
 import shlex
 import signal
 import subprocess
+from pathlib import Path
 
 GRACE = 5  # seconds between SIGTERM and SIGKILL
 TIMEOUT = 3600  # seconds for one command: as long as a platform allows a release
+LOG = Path(".cache", "deploy.log")  # after the terminal, or a `| tee`, was closed
+OUTPUTS = (1, 2)  # which the commands inherit
+CLOSED = select.POLLERR | select.POLLHUP
 
 
 class Refused(Exception):
@@ -54,6 +59,18 @@ def read(*command):
         raise Failed(f"`{shlex.join(command)}` did not print JSON") from error
 
 
+def keep_output():
+    """Write to a file instead of a closed terminal or pipe, which would stop a rollback."""
+    outputs = select.poll()
+    for number in OUTPUTS:
+        outputs.register(number, CLOSED)
+    for number, event in outputs.poll(0):
+        if event & CLOSED:
+            LOG.parent.mkdir(exist_ok=True)
+            with LOG.open("ab") as log:
+                os.dup2(log.fileno(), number)
+
+
 def stop(process):
     """Stop a command; SIGTERM lets it release what it holds, such as a lease."""
     os.killpg(process.pid, signal.SIGTERM)
@@ -65,6 +82,7 @@ def stop(process):
 
 
 def _run(command, **streams):
+    keep_output()
     # The log and other users see the command line, so secrets stay in the environment.
     print("$", shlex.join(command), flush=True)
     # In its own session, so that Ctrl-C reaches only run.py, which stops the command.

@@ -29,7 +29,7 @@ from typing import NamedTuple, Self
 import pages
 import smoke
 import watch
-from commands import Failed, NotReplaced, Refused, TimedOut
+from commands import Failed, NotReplaced, Refused, TimedOut, keep_output
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
@@ -50,7 +50,6 @@ FAILURES = (Exception, Cancelled)
 WRONG_ARGUMENTS = (ValueError, KeyError)
 TRIES = 5  # to read which release runs
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-LOG = Path(".cache", "deploy.log")  # of a deployment whose terminal was closed
 SHORT_ID = re.compile("[0-9a-f]{7,}")
 NONE = "none"  # instead of the id of a release, if none answers
 
@@ -82,8 +81,8 @@ def main():
     except WRONG_ARGUMENTS:
         report("Usage: python3 deploy/run.py deploy|rollback ENVIRONMENT")
         sys.exit(2)
-    handle_signals(cancel)
     os.chdir(ROOT)
+    handle_signals(cancel)
     try:
         code = action(name)
     except Refused as refused:
@@ -97,6 +96,7 @@ def main():
 
 
 def report(text):
+    keep_output()
     print(text, file=sys.stderr, flush=True)
     REPORTED.append(text)
 
@@ -137,11 +137,7 @@ def handle_signals(handler):
 
 def cancel(number, frame):
     handle_signals(signal.SIG_IGN)
-    if number == signal.SIGHUP:
-        # No output reaches a closed terminal, and an error must not stop the rollback.
-        with LOG.open("ab") as log:
-            os.dup2(log.fileno(), sys.stdout.fileno())
-            os.dup2(log.fileno(), sys.stderr.fileno())
+    time.sleep(smoke.PAUSE)  # Ctrl-C also ends a `| tee`, which keep_output must see.
     raise Cancelled
 
 
@@ -171,6 +167,7 @@ def deploy(name):
                 target, environment, running, old, release, seconds, error
             )
         handle_signals(signal.SIG_IGN)  # It is deployed: too late to cancel.
+        keep_output()
         if hasattr(target, "record_promotion"):
             record_promotion(target, environment, release)
     print(f"{name} runs {release}: {environment.url} is ready.")
@@ -194,6 +191,8 @@ def roll_back(name):
         try:
             target.roll_back(environment, previous.reference)
             found = smoke.wait(environment.url, other_than=bad, seconds=seconds)
+            handle_signals(signal.SIG_IGN)  # It is rolled back: too late to cancel.
+            keep_output()
         except FAILURES as error:
             report(f"The rollback of {name} failed: {describe(error, target)}.")
             report_uncertain(environment)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.deployment.platforms import PLATFORMS
 from tests.support.machine import link_programs
-from tests.support.project import Project
+from tests.support.project import Project, clean_environment
 
 pytestmark = pytest.mark.slow
 NAMES = ("staging", "production")
@@ -253,8 +253,12 @@ def test_time_limit_of_a_migration_is_reported_as_a_limit(running, target):
     assert platform.running("staging") == old
 
 
-@on_each_platform
-def test_closed_terminal_rolls_the_deployment_back(running, target):
+@pytest.mark.parametrize(
+    ("target", "number"),
+    # Ctrl-C reaches both sides of `make deploy | tee log`, so tee ends.
+    [*((target, signal.SIGHUP) for target in PLATFORMS), ("fly", signal.SIGINT)],
+)
+def test_closed_terminal_or_pipe_rolls_the_deployment_back(running, target, number):
     platform = running(target)
     old, new = platform.commits[:2]
     log = platform.project / ".cache/deploy.log"
@@ -263,11 +267,25 @@ def test_closed_terminal_rolls_the_deployment_back(running, target):
     process = platform.start("deploy", "staging", new, STAND_IN_HOLDS=platform.held)
     platform.wait_until_held()
     process.stdout.close()  # like a terminal, which takes no more output
-    process.send_signal(signal.SIGHUP)
+    process.send_signal(number)
 
     assert process.wait(60) == 1
+    assert platform.project.read("reports/exit-code") == "1\n"
     assert f"The previous release {old} runs again and is ready." in log.read_text()
     assert platform.running("staging") == old
+
+
+def test_closed_pipe_is_replaced_by_a_new_log(project_for, tmp_path):
+    deploy = str(project_for("kubernetes") / "deploy")
+    script = "import os, run, sys; read, write = os.pipe(); os.close(read); "
+    script += "[os.dup2(write, output) for output in (1, 2)]; "
+    script += "run.report('reported'); print('printed')"
+    command = ["python3", "-c", script]
+    environment = clean_environment(PYTHONPATH=deploy)
+
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+
+    assert (tmp_path / ".cache/deploy.log").read_text() == "reported\nprinted\n"
 
 
 def test_deployment_under_nohup_continues(running):
