@@ -82,6 +82,8 @@ def main():
         report("Usage: python3 deploy/run.py deploy|rollback ENVIRONMENT")
         sys.exit(2)
     os.chdir(ROOT)
+    with contextlib.suppress(OSError):
+        OUTCOME.unlink(missing_ok=True)
     handle_signals(cancel)
     try:
         code = action(name)
@@ -109,24 +111,32 @@ def report_uncertain(environment):
 
 
 def write_outcome(title, code):
-    """Write the exit code, which make turns into 2, and show a pipeline what was reported.
+    """Write the exit code, and show a pipeline what was reported.
 
     $ERROR_FORMAT is how its provider annotates a run, and $SUMMARY_VARIABLE the variable
     with the path of the run's summary.
     """
-    with contextlib.suppress(OSError):  # The exit code is the same without it.
-        OUTCOME.parent.mkdir(exist_ok=True)
-        OUTCOME.write_text(f"{code}\n")
+    write_code(code)
     if not code:
         return
     text = "\n".join(REPORTED)
     if summary := os.environ.get(os.environ.get("SUMMARY_VARIABLE", "")):
-        with open(summary, "a") as file:
+        with contextlib.suppress(OSError), open(summary, "a") as file:
             file.write(f"### {title}: exit code {code}\n\n```text\n{text}\n```\n")
     if error := os.environ.get("ERROR_FORMAT"):
         text = text.replace("%", "%25").replace("\n", "%0A")
         title = f"{title} (exit code {code})"
         print(error.format(title=title, text=text), flush=True)
+
+
+def write_code(code):
+    """Write the exit code, which make turns into 2, to a file.
+
+    It is 3 during the change, for a deployment that is killed.
+    """
+    with contextlib.suppress(OSError):  # The exit code is the same without it.
+        OUTCOME.parent.mkdir(exist_ok=True)
+        OUTCOME.write_text(f"{code}\n")
 
 
 def handle_signals(handler):
@@ -152,6 +162,7 @@ def deploy(name):
         crashed = find_crashes(target, environment)
         now = old or "no release that answers"
         print(f"Deploying {release} to {name}, which runs {now}.", flush=True)
+        write_code(3)
         try:
             if hasattr(target, "migrate"):
                 migrate(target, environment, release)
@@ -188,6 +199,7 @@ def roll_back(name):
             f"Rolling back {name} from {bad} to {' '.join(dict.fromkeys(previous))}.",
             flush=True,
         )
+        write_code(3)
         try:
             target.roll_back(environment, previous.reference)
             found = smoke.wait(environment.url, other_than=bad, seconds=seconds)

@@ -1,5 +1,6 @@
 """A deployment succeeds or is rolled back, whichever step fails, on every platform."""
 
+import fcntl
 import json
 import re
 import signal
@@ -489,6 +490,49 @@ def test_exit_code_and_outcome_reach_the_pipeline(running, tmp_path):
             )
             assert summary.read_text() == wanted
     assert lines[-2:] == [f"Release {bad} answers.", UNCERTAIN]
+
+
+@pytest.mark.parametrize(
+    ("verb", "held"), [("deploy", "web"), ("rollback", "back-web")]
+)
+def test_killed_change_leaves_the_code_for_uncertain(running, verb, held):
+    platform = running("fly")
+    old, new = platform.commits[:2]
+    platform.run("deploy", "staging", new)
+
+    process = platform.start(verb, "staging", new, STAND_IN_HOLDS=held)
+    platform.wait_until_held()
+    process.kill()
+    platform.release_held()
+    process.communicate(timeout=60)
+
+    assert platform.project.read("reports/exit-code") == "3\n"
+
+
+def test_deployment_deletes_the_code_of_the_previous_one(running):
+    platform = running("fly")
+    code = platform.project / "reports/exit-code"
+    code.parent.mkdir(exist_ok=True)
+    (platform.project / ".cache").mkdir(exist_ok=True)
+    code.write_text("3\n")
+
+    with (platform.project / ".cache/deploy-staging.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = platform.start("deploy", "staging", platform.commits[1])
+        assert process.stdout.readline().startswith("Waiting for another deployment")
+        process.kill()
+        process.communicate(timeout=60)
+
+    assert not code.exists()
+
+
+def test_unwritable_summary_keeps_the_exit_code(running, tmp_path):
+    platform = running("kubernetes")
+    summary = {"SUMMARY_VARIABLE": "OF_THE_RUN", "OF_THE_RUN": str(tmp_path)}
+
+    code, output = platform.run("deploy", "nowhere", **summary)
+
+    assert code == 2, output
 
 
 @on_each_platform
