@@ -39,6 +39,7 @@ class Revision(NamedTuple):
     number: int
     image: str
     created: str
+    is_ready: bool
 
 
 @contextlib.contextmanager
@@ -62,12 +63,13 @@ def check(environment, release):
 def history(environment):
     """Return (revisions, image) of the running release and of those created before it.
 
-    Those created after it were rolled back.
+    Those created after it were rolled back. The newest revision does not run if its pods
+    did not become ready, as in a rollback that failed.
     """
     found = {name: find_revisions(environment, name) for name in names(environment)}
-    web = found.get("web", [])
+    web = sorted(found.get("web", []), key=lambda it: not it.is_ready)
     earlier = [it for it in web if it.created <= web[0].created]
-    return [(find_reference(found, image), image) for _, image, _ in earlier]
+    return [(find_reference(found, it.image), it.image) for it in earlier]
 
 
 def migrate(environment, release):
@@ -202,14 +204,15 @@ def find_processes(environment, kind):
 
 
 def find_revisions(environment, name):
-    """Return the revisions of a Deployment, the running one first."""
+    """Return the revisions of a Deployment, newest first."""
     revisions = []
     for it in find_processes(environment, "replicasets"):
         if [owner["name"] for owner in it["metadata"]["ownerReferences"]] == [name]:
             (container,) = it["spec"]["template"]["spec"]["containers"]
             revision = int(it["metadata"]["annotations"][REVISION])
             created = it["metadata"]["creationTimestamp"]
-            revisions.append(Revision(revision, container["image"], created))
+            is_ready = bool(it["status"].get("readyReplicas"))
+            revisions.append(Revision(revision, container["image"], created, is_ready))
     return sorted(revisions, reverse=True)
 
 

@@ -17,6 +17,22 @@ def test_rollback_skips_rolled_back_releases(running):
     assert platform.running("staging") == first
 
 
+def test_rollback_can_be_repeated_after_it_failed(running):
+    platform = running("kubernetes")
+    middle, last = platform.commits[1:]
+    platform.run("deploy", "staging", middle)
+    platform.run("deploy", "staging", last)
+    failing = {"STAND_IN_FAILS": "back-web-rollout"}
+    code, output = platform.run("rollback", "staging", last, **failing)
+    assert code == 3, output
+    assert f"Release {last} answers." in output
+
+    code, output = platform.run("rollback", "staging", last)
+
+    assert code == 0, output
+    assert platform.running("staging") == middle
+
+
 def test_rollback_stops_processes_new_in_the_release(running):
     platform = running("kubernetes")
     old, new = platform.commits[:2]
