@@ -178,7 +178,7 @@ def only(name):
 
 def names(environment):
     """Return the names of the existing Deployments."""
-    return [it["metadata"]["name"] for it in find_processes(environment, "deployments")]
+    return [it["metadata"]["name"] for it in find_deployments(environment)]
 
 
 def processes(environment):
@@ -193,8 +193,17 @@ def find_replicas(environment):
     """
     return [
         {"name": it["metadata"]["name"], "count": it["spec"]["replicas"]}
-        for it in find_processes(environment, "deployments")
+        for it in find_deployments(environment)
         if it["spec"]["replicas"]
+    ]
+
+
+def find_deployments(environment):
+    """Return the existing Deployments of processes; others have no manifest."""
+    return [
+        it
+        for it in find_processes(environment, "deployments")
+        if it["metadata"]["name"] in environment.settings["processes"]
     ]
 
 

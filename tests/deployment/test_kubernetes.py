@@ -17,7 +17,7 @@ DIGEST = f"sha256:{64 * 'a'}"
 RELEASE = 40 * "b"
 WRITE = """
 import kubernetes, run
-environment = run.Environment("staging", "", {})
+environment = run.Environment("staging", "", {"processes": ["web"]})
 running = {"metadata": {"name": "web"}, "spec": {"replicas": 10}}
 kubernetes.find_processes = lambda environment, kind: [running]
 kubernetes.write_release(environment, "migrate-bbbbbbbbbbbb")

@@ -62,6 +62,19 @@ def test_deployment_keeps_the_number_of_replicas(running):
     assert replicas == {"web": 10, "worker": 1, "beat": 1}
 
 
+def test_deployment_ignores_an_object_without_manifest(running):
+    platform = running("kubernetes")
+    state = platform.state()
+    space = state["my-project-staging"]
+    space["deployments"]["extra-web"] = [[1, platform.image(platform.commits[0]), 1]]
+    space["replicas"]["extra-web"] = 2
+    platform.save(state)
+
+    code, output = platform.run("deploy", "staging", platform.commits[1])
+
+    assert code == 0, output
+
+
 @pytest.mark.parametrize("verb", ["deploy", "rollback"])
 def test_rollback_updates_the_last_applied_configuration(running, verb):
     platform = running("kubernetes")
