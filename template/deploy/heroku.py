@@ -22,6 +22,7 @@ API = "https://api.heroku.com"
 REQUEST_TIMEOUT = 60  # seconds
 CHECKED: dict[str, str] = {}  # the build that `check` accepted, by environment
 ONE_OFF = ("release", "run")  # types of dynos that are no process of the Procfile
+PHASE_TIMEOUT = TIMEOUT + 100  # seconds, so that Heroku's own limit comes first
 PAUSE = 2  # seconds between two queries of a release phase
 
 
@@ -72,7 +73,11 @@ def switch(environment, release):
             raise NotReplaced(str(error)) from error
     if find_releases(environment)[0]["version"] == before[0]["version"]:
         release_again(environment, release, before)
-    if wait_for_release_phase(environment) == "failed":
+    try:
+        status = wait_for_release_phase(environment)
+    except TimedOut as error:
+        raise NotReplaced(str(error)) from error
+    if status == "failed":
         app = environment.settings["app"]
         raise NotReplaced(
             "the release phase, which migrates, failed or took longer than an hour: "
@@ -112,10 +117,10 @@ def find_commit(release):
 
 def wait_for_release_phase(environment):
     """Wait for the newest release, as `git push` does not; return its status."""
-    deadline = time.monotonic() + TIMEOUT
+    deadline = time.monotonic() + PHASE_TIMEOUT
     while (status := find_releases(environment)[0]["status"]) == "pending":
         if time.monotonic() > deadline:
-            raise TimedOut(f"the release phase did not finish within {TIMEOUT} s")
+            raise TimedOut(f"the release phase did not finish within {PHASE_TIMEOUT} s")
         time.sleep(PAUSE)
     return status
 

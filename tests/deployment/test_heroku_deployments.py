@@ -62,6 +62,25 @@ def test_failed_release_phase_is_retried(running):
     assert platform.calls()[-1] == "heroku releases:retry --app my-project-staging"
 
 
+def test_limit_of_a_release_phase_keeps_the_previous_release(running):
+    platform = running("heroku")
+    old, new = platform.commits[:2]
+    limit = ("deploy/heroku.py", "PHASE_TIMEOUT = TIMEOUT + 100", "PHASE_TIMEOUT = 1")
+    platform.project.edit(*limit)
+
+    try:
+        code, output = platform.run(
+            "deploy", "staging", new, STAND_IN_FAILS="push-endless"
+        )
+    finally:
+        platform.project.edit(limit[0], *reversed(limit[1:]))
+
+    assert code == 1, output
+    assert "did not finish within 1 s. This is a time limit: what it star" in output
+    assert f"The previous release {old} still runs and is ready: no roll" in output
+    assert platform.running("staging") == old
+
+
 def test_production_rejects_a_build_other_than_the_newest(running):
     platform = running("heroku")
     first, second = platform.commits[:2]
