@@ -48,7 +48,7 @@ class Cancelled(BaseException):
 # A target reports what it knows by its exception; any other error is a failure as well.
 FAILURES = (Exception, Cancelled)
 WRONG_ARGUMENTS = (ValueError, KeyError)
-TRIES = 5  # to read which release runs
+TRIES = 5  # of a request that may be lost
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHORT_ID = re.compile("[0-9a-f]{7,}")
 NONE = "none"  # instead of the id of a release, if none answers
@@ -311,7 +311,11 @@ def check(target, environment, release):
     """Refuse a release for production that staging does not run, or that is not ready."""
     after = environment.after
     if after:
-        reason, found = smoke.check(after.url, release)
+        for _ in range(TRIES):
+            reason, found = smoke.check(after.url, release)
+            if not reason:
+                break
+            time.sleep(smoke.PAUSE)
         if found != release:
             cause = f"it runs {found}" if found else reason
             raise Refused(
