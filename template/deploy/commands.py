@@ -45,14 +45,14 @@ class TimedOut(Failed):
     """A time limit was reached; what the command started on the platform may go on."""
 
 
-def run(*command):
+def run(*command, timeout=TIMEOUT):
     """Run a command; its output goes to the log. Raise Failed if it fails."""
-    _run(command)
+    _run(command, timeout)
 
 
 def read(*command):
     """Run a command that prints JSON; return the data. Raise Failed if it fails."""
-    output = _run(command, stdout=subprocess.PIPE)
+    output = _run(command, TIMEOUT, stdout=subprocess.PIPE)
     try:
         return json.loads(output)
     except ValueError as error:
@@ -81,7 +81,7 @@ def stop(process):
         process.wait()
 
 
-def _run(command, **streams):
+def _run(command, timeout, **streams):
     keep_output()
     # The log and other users see the command line, so secrets stay in the environment.
     print("$", shlex.join(command), flush=True)
@@ -90,9 +90,9 @@ def _run(command, **streams):
         command, stdin=subprocess.DEVNULL, text=True, start_new_session=True, **streams
     )
     try:
-        output, _ = process.communicate(timeout=TIMEOUT)
+        output, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired as error:
-        raise TimedOut(f"{command[0]} did not finish within {TIMEOUT} s") from error
+        raise TimedOut(f"{command[0]} did not finish within {timeout} s") from error
     finally:
         if process.poll() is None:
             stop(process)

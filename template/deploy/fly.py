@@ -15,6 +15,7 @@ VARIABLES = ("FLY_API_TOKEN",)
 CANCELLED = "Fly.io finishes a release command that has started"
 
 REGISTRY = "registry.fly.io"
+DEPLOY_TIMEOUT = 5400  # seconds: an hour for the release command, the rest for machines
 MIGRATION_GROUP = "fly_app_release_command"  # the process group of the release command
 
 
@@ -114,4 +115,5 @@ def deploy(environment, image, *options):
     app = environment.settings["app"]
     config = f"deploy/fly/{environment.name}.toml"
     where = ("--app", app, "--config", config)
-    run("flyctl", "deploy", *where, "--image", image, *options)
+    command = ("flyctl", "deploy", *where, "--image", image, *options)
+    run(*command, timeout=DEPLOY_TIMEOUT)

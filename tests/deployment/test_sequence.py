@@ -1,6 +1,7 @@
 """A deployment succeeds or is rolled back, whichever step fails, on every platform."""
 
 import fcntl
+import itertools
 import json
 import re
 import signal
@@ -237,6 +238,8 @@ def test_time_limit_of_a_migration_is_reported_as_a_limit(running, target):
     limits = [("deploy/commands.py", "\nTIMEOUT = 3600", "\nTIMEOUT = 4")]
     if target == "kubernetes":
         limits += [("deploy/kubernetes.py", "TION_TIMEOUT = 3700", "TION_TIMEOUT = 4")]
+    if target == "fly":
+        limits += [("deploy/fly.py", "OY_TIMEOUT = 5400", "OY_TIMEOUT = 4")]
     for limit in limits:
         platform.project.edit(*limit)
 
@@ -635,6 +638,20 @@ def test_production_names_why_staging_does_not_answer(running, target):
 
     assert code == 2, output
     assert "staging is not running it (it responds with 404). Deploy it" in output
+
+
+def test_production_takes_one_lost_request_of_staging(running):
+    platform = running("kubernetes")
+    new = platform.commits[1]
+    platform.run("deploy", "staging", new)
+    site = platform.folder / f"sites/{platform.names['staging']}.json"
+    answer = {"status": 200, "release": new, "pages": [500, 200]}
+    site.write_text(json.dumps(answer))
+    platform.sites.numbers = itertools.count()
+
+    code, output = platform.run("deploy", "production", new)
+
+    assert code == 0, output
 
 
 @on_each_platform
