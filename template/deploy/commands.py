@@ -7,7 +7,7 @@ CANCELLED                   what the platform does after a deployment was cancel
 check(...)                  raise Refused, or Failed, if a release cannot be deployed
 history(...)                return the releases that ran, the running one first
 switch(...)                 replace the running release
-crashes(...)                return the crashes of processes that the platform knows
+crashes(...)                return the crashes of the processes that run a release
 roll_back(...)              restore a release, which `history` has returned
 migrate(...)                optional: migrate, where `switch` does not
 record_promotion(...)       optional: record the release for the next environment

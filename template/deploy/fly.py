@@ -4,6 +4,7 @@ Fly.io runs the release command, which migrates, before it replaces a machine. T
 configuration is in deploy/fly.
 """
 
+import itertools
 import shutil
 
 from commands import Failed, NotReplaced, Refused, TimedOut, read, run
@@ -17,6 +18,7 @@ CANCELLED = "Fly.io finishes a release command that has started"
 REGISTRY = "registry.fly.io"
 DEPLOY_TIMEOUT = 5400  # seconds: an hour for the release command, the rest for machines
 MIGRATION_GROUP = "fly_app_release_command"  # the process group of the release command
+REPLACED = ("launch", "update")  # events, after which a machine runs another release
 
 
 def check(environment, release):
@@ -60,13 +62,16 @@ def switch(environment, release):
         ) from error
 
 
-def crashes(environment):
-    """Return the crashes that the machines remember."""
+def crashes(environment, release):
+    """Return the crashes of each machine since it was created or updated."""
     app = environment.settings["app"]
     return {
         f"the machine {machine['id']} (event {event['id']})"
         for machine in read("flyctl", "machine", "list", "--app", app, "--json")
-        for event in machine.get("events") or []
+        for event in itertools.takewhile(
+            lambda event: event["type"] not in REPLACED,
+            machine.get("events") or [],  # newest first
+        )
         if event["type"] == "exit" and is_crash(event)
     }
 

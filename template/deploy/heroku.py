@@ -85,13 +85,18 @@ def switch(environment, release):
         )
 
 
-def crashes(environment):
-    """Return the dynos that crashed and that Heroku restarts only after a pause."""
+def crashes(environment, release):
+    """Return the newest release's dynos that Heroku restarts only after a pause."""
     app = environment.settings["app"]
+    dynos = read("heroku", "ps", "--app", app, "--json")
+    newest = max((dyno["release"]["version"] for dyno in dynos), default=0)
     return {
-        f"the dyno {dyno['name']} of v{dyno['release']['version']}"
-        for dyno in read("heroku", "ps", "--app", app, "--json")
-        if dyno["state"] == "crashed" and dyno["type"] not in ONE_OFF
+        f"the dyno {dyno['name']} of v{newest}"
+        for dyno in dynos
+        # With preboot, dynos of the previous release run for a while.
+        if dyno["release"]["version"] == newest
+        and dyno["state"] == "crashed"
+        and dyno["type"] not in ONE_OFF
     }
 
 

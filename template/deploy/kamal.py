@@ -89,12 +89,12 @@ def switch(environment, release):
             raise NotReplaced(reason) from error
 
 
-def crashes(environment):
-    """Return the containers that Docker has restarted, on the first server."""
+def crashes(environment, release):
+    """Return the release's containers that Docker has restarted, on the first server."""
     return {
         f"{it['role']} ({it['restarts']} restarts of the container {it['id'][:12]})"
-        for it in find_containers(environment)
-        if it["restarts"]
+        for it in find_running(find_containers(environment))
+        if it["restarts"] and it["image"].endswith(f":{release}")
     }
 
 

@@ -104,13 +104,16 @@ def switch(environment, release):
         wait_for_rollout(environment, name)
 
 
-def crashes(environment):
-    """Return the pods whose container was restarted."""
+def crashes(environment, release):
+    """Return the pods of the release's image whose container was restarted."""
+    _, digest = find_image()
     restarts = {
         pod["metadata"]["name"]: sum(
             it["restartCount"] for it in pod["status"].get("containerStatuses", [])
         )
         for pod in find_processes(environment, "pods")
+        # A pod of the previous release ends only after its last task.
+        if pod["spec"]["containers"][0]["image"].endswith(digest)
     }
     return {f"the pod {name} ({it} restarts)" for name, it in restarts.items() if it}
 

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import urllib.request
+from urllib.parse import urlencode
 
 from commands import Failed, NotReplaced, Refused, read, run
 
@@ -66,15 +67,17 @@ def switch(environment, release):
         create_deploy(environment, service, artifact)
 
 
-def crashes(environment):
-    """Return the crashes of the last hour."""
+def crashes(environment, release):
+    """Return the crashes of each service since its running deploy went live."""
     services = zip(
         environment.settings["services"], find_services(environment), strict=True
     )
     return {
         f"{name} ({item['event']['id']})"
         for name, service in services
-        for item in read_crashes(service)
+        for deploy in find_deploys(service)
+        if deploy["status"] == "live"
+        for item in read_crashes(service, deploy["finishedAt"])
     }
 
 
@@ -123,11 +126,12 @@ def find_deploys(service):
     return read("render", "deploys", "list", service, "--output", "json")
 
 
-def read_crashes(service):
+def read_crashes(service, since):
     """Return the events of a service's crashes, which the command line cannot list."""
+    query = urlencode({"type": "server_failed", "startTime": since})
     host = os.environ.get("RENDER_HOST", "https://api.render.com/v1/")
     request = urllib.request.Request(
-        f"{host.rstrip('/')}/services/{service}/events?type=server_failed",
+        f"{host.rstrip('/')}/services/{service}/events?{query}",
         headers={"Authorization": f"Bearer {os.environ['RENDER_API_KEY']}"},
     )
     try:

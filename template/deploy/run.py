@@ -159,7 +159,7 @@ def deploy(name):
         check(target, environment, release)
         running = first(history(target, environment))
         old = find_running(environment) if running else ""
-        crashed = find_crashes(target, environment)
+        crashed = find_crashes(target, environment, release)
         now = old or "no release that answers"
         print(f"Deploying {release} to {name}, which runs {now}.", flush=True)
         write_code(3)
@@ -169,7 +169,7 @@ def deploy(name):
             target.switch(environment, release)
             smoke.wait(environment.url, release, seconds=seconds)
             seen = watch.watch(environment, release)
-            check_processes(target, environment, crashed)
+            check_processes(target, environment, release, crashed)
         except NotReplaced as error:
             return keep_previous(target, environment, running, old, seconds, error)
         except FAILURES as error:
@@ -338,21 +338,21 @@ def history(target, environment):
         return [Release(*release) for release in target.history(environment)]
 
 
-def find_crashes(target, environment):
-    """Return the crashes that the platform knows before the deployment."""
+def find_crashes(target, environment, release):
+    """Return the crashes of this release before the deployment, if it runs already."""
     with platform_must_answer():
-        return target.crashes(environment)
+        return target.crashes(environment, release)
 
 
-def check_processes(target, environment, known):
-    """Raise Failed if a process crashed after the switch."""
+def check_processes(target, environment, release, known):
+    """Raise Failed if a process of this release crashed after the switch."""
     for _ in range(TRIES - 1):
         with contextlib.suppress(Failed):
-            found = target.crashes(environment)
+            found = target.crashes(environment, release)
             break
         time.sleep(smoke.PAUSE)
     else:
-        found = target.crashes(environment)
+        found = target.crashes(environment, release)
     if new := sorted(found - known):
         raise Failed(f"a process crashed: {', '.join(new)}")
 

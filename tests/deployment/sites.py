@@ -11,6 +11,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 API = "render-api"  # the site that is Render's API
 KEY = "Bearer rnd_very-secret"
@@ -55,12 +56,19 @@ class Site(Handler):
         self.wfile.write(json.dumps(answer | {"checks": checks}).encode())
 
     def list_crashes(self):
-        """Answer /render-api/v1/services/SERVICE/events?type=server_failed."""
-        service = self.path.split("/")[4].removeprefix("srv-")
+        """Answer /render-api/v1/services/SERVICE/events?type=server_failed&startTime=…."""
+        parts = urlsplit(self.path)
+        service = parts.path.split("/")[4].removeprefix("srv-")
+        query = dict(parse_qsl(parts.query))
         state = json.loads((self.server.folder / "state.json").read_text())
         self.send_response(200 if self.headers["Authorization"] == KEY else 401)
         self.end_headers()
-        self.wfile.write(json.dumps(state[service].get("events", [])).encode())
+        found = [
+            it
+            for it in state[service].get("events", [])
+            if it["event"]["timestamp"] > query["startTime"]
+        ]
+        self.wfile.write(json.dumps(found).encode())
 
 
 @contextlib.contextmanager

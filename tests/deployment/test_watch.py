@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tests.deployment.platforms import PLATFORMS
 from tests.support.project import closed_port
 
 pytestmark = pytest.mark.slow
@@ -69,13 +70,18 @@ def test_slow_responses_are_rolled_back(platform, limit, expected):
     assert ("which is slower than 0.01 s." in output) == (expected == 1)
 
 
-def test_crash_of_the_previous_release_is_not_blamed_on_the_next(running):
-    platform = running("kamal")
+@pytest.mark.parametrize("target", PLATFORMS)
+def test_crash_of_the_previous_release_is_not_blamed_on_the_next(running, target):
+    platform = running(target)
     old, new = platform.commits[:2]
 
-    code, output = platform.run("deploy", "staging", new, STAND_IN_CRASHES=old)
+    process = platform.start("deploy", "staging", new, STAND_IN_HOLDS=platform.held)
+    platform.wait_until_held()
+    (platform.folder / "crashed").write_text(old)
+    platform.release_held()
+    output, _ = process.communicate(timeout=60)
 
-    assert code == 0, output
+    assert process.returncode == 0, output
 
 
 def test_query_of_the_processes_is_repeated(platform):

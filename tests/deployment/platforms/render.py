@@ -71,7 +71,8 @@ class Render(Platform):
     def run_first(self):
         """Run the first commit in both environments."""
         commit = self.commits[0]
-        self.make_services({"id": "dep-1", "status": "live"} | self.artifact(commit))
+        live = {"id": "dep-1", "status": "live", "finishedAt": "2026-11-24T00:00:00Z"}
+        self.make_services(live | self.artifact(commit))
         for service in self.services:
             self.serve(service, commit)
 
