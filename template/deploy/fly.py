@@ -6,6 +6,8 @@ configuration is in deploy/fly.
 
 import itertools
 import shutil
+import tomllib
+from pathlib import Path
 
 from commands import Failed, NotReplaced, Refused, TimedOut, read, run
 from image import check_image, find_image
@@ -65,9 +67,12 @@ def switch(environment, release):
 def crashes(environment, release):
     """Return the crashes of each machine since it was created or updated."""
     app = environment.settings["app"]
+    configuration = tomllib.loads(Path(find_configuration(environment)).read_text())
     return {
         f"the machine {machine['id']} (event {event['id']})"
         for machine in read("flyctl", "machine", "list", "--app", app, "--json")
+        # A person's console and a scheduled machine are in no group of the app.
+        if find_group(machine) in configuration["processes"]
         for event in itertools.takewhile(
             lambda event: event["type"] not in REPLACED,
             machine.get("events") or [],  # newest first
@@ -98,10 +103,18 @@ def find_machines(environment):
     app = environment.settings["app"]
     images = {}
     for machine in read("flyctl", "machine", "list", "--app", app, "--json"):
-        config = machine.get("config", {})  # Missing while the host is unreachable.
-        if config.get("metadata", {}).get("fly_process_group") != MIGRATION_GROUP:
-            images[machine["id"]] = config.get("image")
+        if find_group(machine) != MIGRATION_GROUP:
+            images[machine["id"]] = machine.get("config", {}).get("image")
     return images
+
+
+def find_group(machine):
+    """Return the process group of a machine, unless its host is unreachable."""
+    return machine.get("config", {}).get("metadata", {}).get("fly_process_group")
+
+
+def find_configuration(environment):
+    return f"deploy/fly/{environment.name}.toml"
 
 
 def copy_image(environment, release):
@@ -118,7 +131,6 @@ def copy_image(environment, release):
 def deploy(environment, image, *options):
     """Replace the machines of the app by machines that run this image."""
     app = environment.settings["app"]
-    config = f"deploy/fly/{environment.name}.toml"
-    where = ("--app", app, "--config", config)
+    where = ("--app", app, "--config", find_configuration(environment))
     command = ("flyctl", "deploy", *where, "--image", image, *options)
     run(*command, timeout=DEPLOY_TIMEOUT)
