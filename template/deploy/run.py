@@ -154,12 +154,13 @@ def cancel(number, frame):
 def deploy(name):
     """Deploy $RELEASE; on any failure, roll back. Return the exit code."""
     target, environment, seconds = prepare(name)
+    watched, seen = prepare_watch(environment), ""
     release = find_commit(os.environ.get("RELEASE") or "HEAD")
     with locked(environment), logged_in(target):
         check(target, environment, release)
         running = first(history(target, environment))
         old = find_running(environment) if running else ""
-        crashed = find_crashes(target, environment, release)
+        crashed = watched and find_crashes(target, environment, release)
         now = old or "no release that answers"
         print(f"Deploying {release} to {name}, which runs {now}.", flush=True)
         write_code(3)
@@ -168,8 +169,9 @@ def deploy(name):
                 migrate(target, environment, release)
             target.switch(environment, release)
             smoke.wait(environment.url, release, seconds=seconds)
-            seen = watch.watch(environment, release)
-            check_processes(target, environment, release, crashed)
+            if watched:
+                seen = watch.watch(environment, release, watched)
+                check_processes(target, environment, release, crashed)
         except NotReplaced as error:
             return keep_previous(target, environment, running, old, seconds, error)
         except FAILURES as error:
@@ -223,7 +225,7 @@ def prepare(name):
     environment = find_environment(name, environments)
     target = importlib.import_module(settings["target"])
     os.environ["PATH"] += f"{os.pathsep}{ROOT / '.tools' / 'bin'}"  # `make tools`
-    for tool in (*target.TOOLS, *environment.settings.get("watch_command", [])[:1]):
+    for tool in target.TOOLS:
         if not shutil.which(tool):
             raise Refused(f"Install {tool}, or run `make tools`, then try again.")
     missing = [name for name in target.VARIABLES if not os.environ.get(name)]
@@ -232,10 +234,17 @@ def prepare(name):
     try:
         pages.find_site(environment.url)
         seconds = smoke.read_seconds()
-        watch.read_time()
     except ValueError as error:
         raise Refused(str(error)) from error
     return target, environment, seconds
+
+
+def prepare_watch(environment):
+    """Return the seconds to watch a release, which 0 turns off."""
+    try:
+        return watch.read_settings(environment)
+    except ValueError as error:
+        raise Refused(str(error)) from error
 
 
 def find_environment(name, environments):
@@ -345,15 +354,22 @@ def find_crashes(target, environment, release):
 
 
 def check_processes(target, environment, release, known):
-    """Raise Failed if a process of this release crashed after the switch."""
-    for _ in range(TRIES - 1):
-        with contextlib.suppress(Failed):
-            found = target.crashes(environment, release)
+    """Raise Failed if a process of this release crashed after the switch.
+
+    A platform that cannot report it is no reason to roll back a healthy release.
+    """
+    for _ in range(TRIES):
+        try:
+            new = sorted(target.crashes(environment, release) - known)
+        except Exception as error:
+            problem = error if isinstance(error, Failed) else repr(error)
+            time.sleep(smoke.PAUSE)
+        else:
             break
-        time.sleep(smoke.PAUSE)
     else:
-        found = target.crashes(environment, release)
-    if new := sorted(found - known):
+        report(f"The platform does not report whether a process crashed: {problem}.")
+        return
+    if new:
         raise Failed(f"a process crashed: {', '.join(new)}")
 
 
@@ -362,8 +378,12 @@ def platform_must_answer():
     """Refuse to deploy to a platform whose commands fail before anything is changed."""
     try:
         yield
+    except Refused:
+        raise
     except Failed as error:
         raise Refused(f"{error}.") from error
+    except Exception as error:
+        raise Refused(f"The platform's response is unreadable: {error!r}.") from error
 
 
 def first(releases):

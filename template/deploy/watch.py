@@ -7,6 +7,7 @@ not healthy. It gets ENVIRONMENT and RELEASE.
 
 import math
 import os
+import shutil
 import time
 
 from commands import run
@@ -18,19 +19,20 @@ MOST_BAD = 0.02  # of the responses
 P95 = 2  # seconds
 
 
-def read_time():
-    """Return the seconds to watch; raise ValueError if $WATCH_SECONDS is not valid."""
-    return read_seconds("WATCH_SECONDS", "60")
+def read_settings(environment):
+    """Return the seconds to watch; raise ValueError if a setting is not valid."""
+    seconds = read_seconds("WATCH_SECONDS", "60")
+    command = environment.settings.get("watch_command", [])
+    if seconds and command and not shutil.which(command[0]):
+        raise ValueError(f"Install {command[0]}, which watch_command runs.")
+    return seconds
 
 
-def watch(environment, release):
-    """Watch an environment; return a sentence with what was seen, or an empty text.
+def watch(environment, release, seconds):
+    """Watch an environment; return a sentence with what was seen.
 
     Raise NotReady if too many responses are bad or slow, and Failed if the command fails.
     """
-    seconds = read_time()
-    if not seconds:
-        return ""
     seen = watch_pages(environment, seconds)
     if command := environment.settings.get("watch_command"):
         os.environ |= {"ENVIRONMENT": environment.name, "RELEASE": release}

@@ -23,7 +23,11 @@ def platform(running):
 
 
 def deploy(platform, seconds="60", settings="", **answer):
-    """Deploy commit B with this answer of its site; return the exit code and the output."""
+    """Deploy commit B with this answer of its site; return the exit code and the output.
+
+    Names in upper case are variables.
+    """
+    variables = {name: answer.pop(name) for name in [*answer] if name.isupper()}
     if settings:
         begin = "[environments.staging]\n"
         platform.project.edit("deploy/environments.toml", begin, begin + settings)
@@ -32,6 +36,7 @@ def deploy(platform, seconds="60", settings="", **answer):
         *("deploy", "staging", platform.commits[1]),
         WATCH_SECONDS=seconds,
         STAND_IN_ANSWERS=answers,
+        **variables,
     )
 
 
@@ -92,8 +97,24 @@ def test_query_of_the_processes_is_repeated(platform):
 
     (platform.folder / "calls").unlink()
     code, output = platform.run("deploy", "staging", old, STAND_IN_FAILS="ps")
-    assert code == 1, output
-    assert f"The previous release {new} runs again and is ready." in output
+    assert code == 0, output
+    failed = "`heroku ps --app my-project-staging --json` failed."
+    assert f"does not report whether a process crashed: {failed}\n" in output
+
+
+def test_unreadable_processes_change_nothing_before_the_switch(platform):
+    code, output = deploy(platform, "1", STAND_IN_FAILS="ps-format")
+
+    assert code == 2, output
+    assert "The platform's response is unreadable: KeyError('release')." in output
+    assert not platform.calls()
+
+
+def test_unreadable_processes_do_not_roll_back(platform):
+    code, output = deploy(platform, "1", STAND_IN_FAILS="ps-format-later")
+
+    assert code == 0, output
+    assert "does not report whether a process crashed: KeyError('release')." in output
 
 
 def test_unreachable_api_of_render_changes_nothing(running):
@@ -124,13 +145,30 @@ def test_missing_watch_command_changes_nothing(platform):
     assert code == 2, output
     assert output.startswith("Install nowhere, ")
 
+    code, output = deploy(platform, "0")
+    assert code == 0, output
+
+
+def test_rollback_needs_no_settings_of_the_watch(platform):
+    new = platform.commits[1]
+    deploy(platform, "0", 'watch_command = ["nowhere"]\n')
+
+    code, output = platform.run("rollback", "staging", new, WATCH_SECONDS="soon")
+
+    assert code == 0, output
+
 
 def test_watch_of_zero_seconds_is_off(platform):
     code, output = deploy(
-        platform, "0", 'watch_command = ["false"]\n', pages=[*GOOD, 500]
+        platform,
+        "0",
+        'watch_command = ["false"]\n',
+        STAND_IN_CRASHES=platform.commits[1],
+        pages=[*GOOD, 500],
     )
 
     assert code == 0, output
+    assert "heroku ps" not in output
     assert "Watching" not in output
     assert "The watch saw" not in output
 
