@@ -48,24 +48,25 @@ def reject(reason):
     return 2
 
 
-def read_seconds(name="SMOKE_SECONDS", default="120"):
+def read_seconds(name="SMOKE_SECONDS", default="120", least=1):
     text = os.environ.get(name) or default
-    if not text.isdecimal():
+    if not text.isdecimal() or int(text) < least:
         raise ValueError(f"Set {name} to a number of seconds, not {text}.")
     return int(text)
 
 
-def wait(url, release="", *, other_than="", seconds):
+def wait(url, release="", *, other_than="", seconds, test=None):
     """Wait until the URL is ready; return the id of its release.
 
-    `release` is the expected release, `other_than` one that must be gone. Raise NotReady
-    after `seconds`.
+    `release` is the expected release, `other_than` one that must be gone. `test` is
+    `check`, unless it is `check_readyz`. Raise NotReady after `seconds`.
     """
+    test = test or check
     deadline = time.monotonic() + seconds
     seen, good = None, 0
     while True:
         left = TIMEOUT if good else deadline - time.monotonic()
-        reason, found = check(url, release, other_than, left)
+        reason, found = test(url, release, other_than, left)
         good = 0 if reason else good + 1
         if good == IN_A_ROW:
             return found
@@ -81,15 +82,15 @@ def wait(url, release="", *, other_than="", seconds):
 def check(url, release, other_than="", seconds=TIMEOUT):
     """Test a URL once; return why it is not ready, or "", and its release."""
     site = find_site(url)
-    reason, found = check_readyz(site, release, other_than, seconds)
+    reason, found = check_readyz(url, release, other_than, seconds)
     for page in site.pages:
         reason = reason or check_page(site, page, seconds)
     return reason, found
 
 
-def check_readyz(site, release, other_than, seconds):
+def check_readyz(url, release, other_than="", seconds=TIMEOUT):
     """Request /readyz once; return why the site is not ready, or "", and its release."""
-    response = fetch(site, "/readyz", seconds)
+    response = fetch(find_site(url), "/readyz", seconds)
     status = response.status
     if response.error:
         return response.error, ""

@@ -241,6 +241,7 @@ def test_server_without_tls_is_reported(smoke):
             "soon",
             "Set SMOKE_SECONDS to a number of seconds, not",
         ),
+        (["https://example.com"], 0, "Set SMOKE_SECONDS to a number of seconds, not"),
     ],
 )
 def test_invalid_arguments_print_one_line(smoke, arguments, seconds, sentence):

@@ -66,10 +66,37 @@ def test_outage_ends_the_watch_early(platform):
     assert "; the last bad one: /admin/login/ responds with 500." in output
 
 
-@pytest.mark.parametrize(("limit", "expected"), [("0.01", 1), ("3", 0)])
-def test_slow_responses_are_rolled_back(platform, limit, expected):
+@pytest.mark.parametrize(
+    "statuses",
+    [{"status": 403}, {"status": 302}, {"status": 503}, {"release": "other"}],
+)
+def test_readyz_must_report_the_release(platform, statuses):
+    new = platform.commits[1]
+    process = platform.start("deploy", "staging", new, WATCH_SECONDS="1000")
+    printed = iter(process.stdout.readline, "")
+    assert any(line.startswith("Watching") for line in printed)
+    platform.serve(platform.names["staging"], new, **statuses)
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 1, output
+    assert "; the last bad one: /readyz: " in output
+    assert f"The previous release {platform.commits[0]} runs again" in output
+
+
+@pytest.mark.parametrize(("bad", "expected"), [(1, 0), (2, 1)])
+def test_one_bad_response_is_always_allowed(platform, bad, expected):
+    code, output = deploy(platform, "5", pages=[*GOOD, 200, *bad * [502], 200])
+
+    assert code == expected, output
+
+
+@pytest.mark.parametrize(
+    ("seconds", "limit", "expected"),
+    [("10", "0.01", 1), ("9", "0.01", 0), ("10", "3", 0)],
+)
+def test_slow_responses_are_rolled_back(platform, seconds, limit, expected):
     settings = f"watch_p95 = {limit}\n"
-    code, output = deploy(platform, "2", settings, delay=0.02)
+    code, output = deploy(platform, seconds, settings, delay=0.02)
 
     assert code == expected, output
     assert ("which is slower than 0.01 s." in output) == (expected == 1)

@@ -77,8 +77,8 @@ class Platform:
         lines = (self.folder / "calls").read_text().splitlines()
         return [line for line in lines if not line.startswith(tuple(self.reads))]
 
-    def serve(self, name, commit):
-        answer = {"status": 200, "release": commit}
+    def serve(self, name, commit, **others):
+        answer = {"status": 200, "release": commit} | others
         (self.folder / f"sites/{name}.json").write_text(json.dumps(answer))
 
     def serves(self, name):
