@@ -16,15 +16,13 @@ NEED_NONE = {"-h", "--help", "--version", "help", "startapp", "startproject", "v
 
 
 def main():
-    # An image has no scripts, no .env, and no embedded servers.
-    has_scripts = find_spec("scripts")
-    if has_scripts:
+    # A deployment may have no scripts, no .env, and no embedded servers.
+    if find_spec("scripts"):
         from scripts.env_file import read_env_file
 
         read_env_file()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
-    is_development = os.environ["DJANGO_SETTINGS_MODULE"] in DEVELOPMENT
-    if has_scripts and is_development and needs_servers(sys.argv[1:]):
+    if needs_servers(sys.argv[1:]) and find_spec("scripts"):
         from scripts.services import provide
 
         provide()
@@ -32,6 +30,8 @@ def main():
 
 
 def needs_servers(arguments):
+    if os.environ["DJANGO_SETTINGS_MODULE"] not in DEVELOPMENT:
+        return False
     return arguments and NEED_NONE.isdisjoint([arguments[0], *arguments[-1:]])
 
 

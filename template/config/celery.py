@@ -20,5 +20,6 @@ def send_request_id(headers, **kwargs):
 
 @signals.task_prerun.connect
 def receive_request_id(task, **kwargs):
-    if not task.request.is_eager:  # A worker's process runs many tasks.
+    # A worker replaces the id of its last task; an eager task keeps that of its caller.
+    if not task.request.is_eager:
         request_id.set(task.request.get("request_id") or "")

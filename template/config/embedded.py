@@ -9,7 +9,7 @@ from config.env import env
 
 __all__ = ["env"]
 
-# An image has no scripts, and no embedded servers.
+# A deployment may have no scripts, and no embedded servers.
 with suppress(ModuleNotFoundError):
     from scripts.services import set_addresses
 

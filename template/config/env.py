@@ -52,7 +52,7 @@ class Env(environs.Env):
         return self.int(name, default=default, validate=is_port)
 
     def timeout(self, name, default):
-        """Return a number of seconds, of which none would be no limit, or an error."""
+        """Return a number of seconds, above 0, which libraries read as no limit or as an error."""
         return self.float(name, default=default, validate=is_timeout)
 
     def parse(self, name, parser, **options):

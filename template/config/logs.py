@@ -11,7 +11,7 @@ from config.env import env
 
 is_level = validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
 
-# The id of the request that is served, or that started the running task.
+# The id of the request for which this code runs.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
@@ -24,7 +24,7 @@ class RequestIdFilter(logging.Filter):
         return True
 
 
-# The parts of LOGGING that production adds to those of base; Gunicorn adds its own head.
+# The parts of LOGGING that production adds to those of base; Gunicorn adds the version.
 LOGGING: dict[str, dict[str, Any]] = {
     "formatters": {
         "json": {

@@ -1,8 +1,8 @@
 """Apply all migrations to empty databases; warn about changes unsafe in a rolling deploy.
 
 The warnings are about the migrations of this change, or about all if git does not know
-which those are; with --enforce, they are errors. A pipeline may set WARNING_FORMAT, so that its provider shows the warnings
-on the change.
+which those are. With --enforce, they are errors. A pipeline may set WARNING_FORMAT, so that
+its provider shows the warnings on the change.
 """
 
 import inspect
@@ -37,7 +37,10 @@ def main():
     if others:
         print("The migrations of other databases are not checked: " + ", ".join(others))
     if warnings and "--enforce" in sys.argv:
-        sys.exit("Fix each of these migrations, or set `accepted` in it to the reason.")
+        advice = "Fix each of these migrations, or set `accepted` in it to the reason."
+        if changed is None:
+            advice += " To check fewer, fetch more commits, or set BASE_COMMIT."
+        sys.exit(advice)
 
 
 def find_databases():
@@ -102,7 +105,8 @@ def watching(database, changed, warnings):
 
 def is_accepted(migration):
     """Return whether a migration has the reason why its changes are safe."""
-    return bool(getattr(migration, "accepted", "").strip())
+    reason = getattr(migration, "accepted", "")
+    return isinstance(reason, str) and bool(reason.strip())
 
 
 def is_judged(path, changed):

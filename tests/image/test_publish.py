@@ -117,10 +117,18 @@ def test_publish_reports_why_git_gives_no_commit(project):
     assert not (project / ".calls").exists()
 
 
-@pytest.mark.parametrize("path", ["README.md", "apps/new.py", "apps/ignored.txt"])
+# Docker ignores these names only in the first folder.
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("README.md", "apps/new.py", "apps/ignored.txt", "apps/README.md"),
+        *("apps/.secret", "apps/media/photo.jpg", "static/docs/a.pdf"),
+    ],
+)
 def test_publish_refuses_files_that_no_commit_has(project, path):
     with (project / ".git/info/exclude").open("a") as file:
         file.write("ignored.txt\n")
+    (project / path).parent.mkdir(exist_ok=True)
     with (project / path).open("a") as file:
         file.write("changed")
     done = make(project, "publish", "IMAGE=registry.example.com/name")

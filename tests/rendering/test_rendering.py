@@ -36,8 +36,8 @@ ALLOWED = re.compile(r"""\[tool.ruff.lint.per-file-ignores\]
 )+)+""")
 OF_DJANGO = ("docs/development.md", "scripts/app_template/", "templates/")
 DJANGO_TAG = re.compile(
-    r"{% (extends|load|static|block|endblock|get_static_prefix|translate)\b.*?%}|{# .* #}"
-    r"|{{ (app_name|csp_nonce|request.get_host) }}"
+    r"{% (extends|load|static|block|endblock|get_static_prefix|translate|get_current_language)\b.*?%}|{# .* #}"
+    r"|{{ (app_name|csp_nonce|request.get_host|LANGUAGE_CODE) }}"
 )
 CODE = code_of(sys.modules[__name__])
 

@@ -119,7 +119,7 @@ def test_uploads_stay_out_of_git_and_the_image(project):
 
     project.run_ok("git", "check-ignore", "media/upload.txt")
     if project.has("Dockerfile"):
-        assert "media/" in project.read(".dockerignore").splitlines()
+        assert "/media/" in project.read(".dockerignore").splitlines()
 
 
 def test_schedule_of_beat_stays_out_of_git_and_the_image(project):
@@ -130,4 +130,4 @@ def test_schedule_of_beat_stays_out_of_git_and_the_image(project):
     has_beat = project.has("config/celery.py")
     assert (ignored.returncode == 0) == has_beat
     if has_beat:
-        assert "celerybeat-schedule*" in project.read(".dockerignore").splitlines()
+        assert "/celerybeat-schedule*" in project.read(".dockerignore").splitlines()

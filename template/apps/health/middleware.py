@@ -14,7 +14,7 @@ class HealthMiddleware:
 
     def __init__(self, get_response):
         self.get_response = get_response
-        # The process starts here: later, this would slow down the first probe.
+        # While the process starts: later, this would slow down the first probe.
         import_checks()
 
     def __call__(self, request):

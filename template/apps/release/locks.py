@@ -70,10 +70,11 @@ def report_blockers(connection, process, report, ended):
         contextlib.closing(connection.copy()) as other,
         other.cursor() as cursor,
     ):
-        while not ended.wait(INTERVAL):
+        while not ended.is_set():
             cursor.execute(BLOCKERS, [process])
             for waits_for, blockers in cursor.fetchall():
                 for blocker, session in describe(cursor, blockers).items():
                     if (waits_for, blocker) not in known:
                         known.add((waits_for, blocker))
                         report(f"Waiting for {waits_for}, blocked by {session}.")
+            ended.wait(INTERVAL)

@@ -11,7 +11,7 @@ from config.redis import is_redis, redis_url
 from scripts.servers.valkey import VARIABLES
 
 FAILURES = (redis.RedisError,)
-TIMEOUT = 3  # seconds for one answer, as the settings give PostgreSQL
+TIMEOUT = 3  # seconds for one answer, the default of REDIS_TIMEOUT
 
 
 def find_servers():

@@ -108,11 +108,14 @@ class Command(migrate.Command):
             time.sleep(pause)
 
     def explain(self, is_partial):
-        state = "is applied in part" if is_partial else "is not applied"
+        if self.running:
+            state = "is applied in part" if is_partial else "is not applied"
+            what = f"{self.running} {state}: it"
+        else:
+            what = "A step before or after the migrations"
         return (
-            f"{self.running or 'The end of migrate'} {state}: it got no lock within"
-            " lock_timeout. End the sessions that block it, which the log names, then"
-            ' migrate again. See "Locks" in docs/migrations.md.'
+            f"{what} got no lock within lock_timeout. End the sessions that block it,"
+            ' which the log names, then migrate again. See "Locks" in docs/migrations.md.'
         )
 
     def migration_progress_callback(self, action, migration=None, fake=False):
