@@ -16,7 +16,7 @@ NEED_NONE = {"-h", "--help", "--version", "help", "startapp", "startproject", "v
 
 
 def main():
-    # A deployment may have no scripts, no .env, and no embedded servers.
+    # Production may have no scripts, no .env, and no embedded servers.
     if find_spec("scripts"):
         from scripts.env_file import read_env_file
 

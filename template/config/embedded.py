@@ -9,7 +9,7 @@ from config.env import env
 
 __all__ = ["env"]
 
-# A deployment may have no scripts, and no embedded servers.
+# Production may have no scripts, and no embedded servers.
 with suppress(ModuleNotFoundError):
     from scripts.services import set_addresses
 
