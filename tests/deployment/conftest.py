@@ -1,11 +1,19 @@
 """Platforms with stand-ins, for the tests that deploy to them."""
 
 import functools
+import signal
 
 import pytest
 
 from tests.deployment.platforms import PLATFORMS
 from tests.deployment.sites import Sites, serving
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """Let deployments be interrupted: a script's background jobs ignore Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +50,16 @@ def project_for(rendered, site_server, tmp_path_factory):
 @pytest.fixture
 def created(project_for, site_server, tmp_path):
     """Return a function that returns the platform of a target before its first release."""
-    return lambda target: PLATFORMS[target](project_for(target), tmp_path, site_server)
+    platforms = []
+
+    def created(target):
+        platform = PLATFORMS[target](project_for(target), tmp_path, site_server)
+        platforms.append(platform)
+        return platform
+
+    yield created
+    for platform in platforms:
+        platform.stop()
 
 
 @pytest.fixture

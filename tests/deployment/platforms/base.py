@@ -47,6 +47,7 @@ class Platform:
     def __init__(self, project, folder, sites):
         self.project, self.folder, self.sites = project, folder, sites
         self.commits = project.commits
+        self.processes = []
         (folder / "sites").mkdir()
         sites.folder, sites.numbers = folder, itertools.count()
         self.variables = {
@@ -87,7 +88,7 @@ class Platform:
 
     def start(self, verb, environment, release="", **variables):
         """Start to deploy or to roll back; return the process."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "deploy/run.py", verb, environment],
             cwd=self.project.path,
             env=clean_environment(RELEASE=release, **self.variables | variables),
@@ -95,6 +96,15 @@ class Platform:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self.processes.append(process)
+        return process
+
+    def stop(self):
+        """Stop what a failed test left: it would hold the project's lock."""
+        self.release_held()
+        for process in self.processes:
+            process.kill()
+            process.wait()
 
     def run(self, verb, environment, release="", **variables):
         """Deploy or roll back; return the exit code and all that it printed."""
