@@ -10,6 +10,7 @@ import re
 import time
 import urllib.request
 
+import smoke
 from commands import TIMEOUT, Failed, NotReplaced, Refused, TimedOut, read, run
 
 TOOLS = ("git", "heroku")
@@ -48,12 +49,23 @@ def check(environment, release):
 
 
 def history(environment):
-    """Return (release, build) of the releases that succeeded, newest first."""
-    return [
-        (f"v{release['version']}", release["slug"]["id"])
+    """Return (release, build) of the releases that succeeded, the running one first.
+
+    For a while, the site still answers with the release before the newest one.
+    """
+    ran = [
+        release
         for release in find_releases(environment)
         if release["status"] == "succeeded" and release["slug"]
     ]
+    answers = smoke.find_release(environment.url)
+    builds = [
+        release["slug"]["id"]
+        for release in ran
+        if (commit := find_commit(release)) and answers.startswith(commit)
+    ]
+    newest = next((n for n, it in enumerate(ran) if it["slug"]["id"] in builds), 0)
+    return [(f"v{it['version']}", it["slug"]["id"]) for it in ran[newest:]]
 
 
 def switch(environment, release):

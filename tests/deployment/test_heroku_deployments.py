@@ -50,6 +50,20 @@ def test_rolled_back_release_can_be_deployed_again(running):
     assert platform.running("staging") == new
 
 
+def test_repeated_rollback_skips_no_release(running):
+    platform = running("heroku")
+    middle, last = platform.commits[1:]
+    platform.run("deploy", "staging", middle)
+    platform.run("deploy", "staging", last)
+    assert platform.run("rollback", "staging", last)[0] == 0
+    platform.serve(platform.names["staging"], last)  # the old dynos, for a while
+
+    code, output = platform.run("rollback", "staging", last)
+
+    assert code == 0, output
+    assert platform.running("staging") == middle
+
+
 def test_failed_release_phase_is_retried(running):
     platform = running("heroku")
     new = platform.commits[1]
