@@ -204,7 +204,7 @@ def roll_back(name):
         write_code(3)
         try:
             target.roll_back(environment, previous.reference)
-            found = smoke.wait(environment.url, other_than=bad, seconds=seconds)
+            found = wait_for_previous(environment, other_than=bad, seconds=seconds)
             handle_signals(signal.SIG_IGN)  # It is rolled back: too late to cancel.
             keep_output()
         except FAILURES as error:
@@ -430,7 +430,7 @@ def keep_previous(target, environment, running, old, seconds, error):
         report("This was the first deployment; nothing is running.")
         return 1
     try:
-        old = smoke.wait(environment.url, old, seconds=seconds)
+        old = wait_for_previous(environment, old, seconds=seconds)
     except FAILURES as problem:
         report(
             "The previous release should still be running, but the health check failed: "
@@ -454,7 +454,9 @@ def restore_previous(target, environment, running, old, new, seconds, error):
     other_than = new if new != old else ""
     try:
         target.roll_back(environment, running.reference)
-        found = smoke.wait(environment.url, old, other_than=other_than, seconds=seconds)
+        found = wait_for_previous(
+            environment, old, other_than=other_than, seconds=seconds
+        )
     except FAILURES as problem:
         report(f"The rollback failed as well: {describe(problem, target)}.")
         report_uncertain(environment)
@@ -463,6 +465,12 @@ def restore_previous(target, environment, running, old, new, seconds, error):
     report(MIGRATIONS)
     report("Fix the cause, then redeploy.")
     return 1
+
+
+def wait_for_previous(environment, release="", **others):
+    """Wait until the previous release is ready, without the pages of the newer one."""
+    test = smoke.check_readyz
+    return smoke.wait(environment.url, release, test=test, **others)
 
 
 def describe(error, target):

@@ -114,7 +114,9 @@ def test_release_whose_pages_are_broken_is_rolled_back(running, target):
     platform = running(target)
     old, new = platform.commits[:2]
 
-    answers = {"STAND_IN_ANSWERS": json.dumps({new: {"pages": [500]}})}
+    # The previous release may not have the page that the new one adds.
+    broken = {"pages": [500]}
+    answers = {"STAND_IN_ANSWERS": json.dumps({old: broken, new: broken})}
     code, output = platform.run("deploy", "staging", new, **answers)
 
     assert code == 1, output

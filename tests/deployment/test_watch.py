@@ -176,11 +176,15 @@ def test_missing_watch_command_changes_nothing(platform):
     assert code == 0, output
 
 
-def test_rollback_needs_no_settings_of_the_watch(platform):
+def test_rollback_needs_no_pages_and_no_watch(platform):
     new = platform.commits[1]
     deploy(platform, "0", 'watch_command = ["nowhere"]\n')
 
-    code, output = platform.run("rollback", "staging", new, WATCH_SECONDS="soon")
+    # The pages are those of the checked-out commit.
+    pages = {"STAND_IN_ANSWERS": json.dumps({platform.commits[0]: {"pages": [500]}})}
+    code, output = platform.run(
+        "rollback", "staging", new, WATCH_SECONDS="soon", **pages
+    )
 
     assert code == 0, output
 
