@@ -12,6 +12,7 @@ import urllib.request
 
 import smoke
 from commands import TIMEOUT, Failed, NotReplaced, Refused, TimedOut, read, run
+from pages import REQUEST_ERRORS, describe
 
 TOOLS = ("git", "heroku")
 VARIABLES = ("HEROKU_API_KEY",)
@@ -161,8 +162,11 @@ def release_build(environment, release):
     )
     try:
         urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT).close()
-    except OSError as error:
-        raise Failed(f"Heroku did not accept the build {build}: {error}") from error
+    except REQUEST_ERRORS as error:
+        # The text of an error can contain the key.
+        raise Failed(
+            f"Heroku did not accept the build {build}: {describe(error)}"
+        ) from error
 
 
 def push(environment, release):

@@ -162,6 +162,8 @@ def build_opener():
 def describe(error):
     """Return why there is no response. The text of an error can contain the header."""
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(error, urllib.error.HTTPError):
+        return f"it responds with {error.code}"
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate is not valid: {cause.verify_message}"
     if isinstance(cause, socket.gaierror):

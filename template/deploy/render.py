@@ -11,6 +11,7 @@ import urllib.request
 from urllib.parse import urlencode
 
 from commands import Failed, NotReplaced, Refused, read, run
+from pages import REQUEST_ERRORS, describe
 
 TOOLS = ("git", "render")
 VARIABLES = ("RENDER_API_KEY", "RENDER_WORKSPACE")
@@ -137,8 +138,11 @@ def read_crashes(service, since):
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
             return json.load(response)
-    except (OSError, ValueError) as error:
-        raise Failed(f"Render did not list the events of {service}: {error}") from error
+    except REQUEST_ERRORS as error:
+        # The text of an error can contain the key.
+        raise Failed(
+            f"Render did not list the events of {service}: {describe(error)}"
+        ) from error
 
 
 def create_deploy(environment, service, artifact):

@@ -231,6 +231,8 @@ def prepare(name):
     missing = [name for name in target.VARIABLES if not os.environ.get(name)]
     if missing:
         raise Refused(f"Set {' and '.join(missing)}: see docs/deployment.md.")
+    for variable in target.VARIABLES:
+        os.environ[variable] = os.environ[variable].strip()  # as a pasted key may end
     try:
         pages.find_site(environment.url)
         seconds = smoke.read_seconds()

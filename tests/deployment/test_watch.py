@@ -156,6 +156,38 @@ def test_unreachable_api_of_render_changes_nothing(running):
     assert not platform.calls()
 
 
+@pytest.mark.parametrize(
+    ("target", "name", "expected"),
+    [("render", "staging", 2), ("heroku", "production", 1)],
+)
+def test_key_of_two_lines_is_not_printed(running, target, name, expected):
+    platform = running(target)
+    new = platform.commits[1]
+    if name == "production":
+        platform.run("deploy", "staging", new)
+    (variable, *_), (key, *_) = platform.secrets, platform.secrets.values()
+
+    code, output = platform.run("deploy", name, new, **{variable: f"{key}\nmore"})
+
+    assert code == expected, output
+    assert "the response is unreadable (ValueError)" in output
+    assert key not in output
+
+
+@pytest.mark.parametrize(
+    ("target", "name"), [("render", "staging"), ("heroku", "production")]
+)
+def test_key_may_end_with_a_newline(running, target, name):
+    platform = running(target)
+    new = platform.commits[1]
+    platform.run("deploy", "staging", new)
+    (variable, *_), (key, *_) = platform.secrets, platform.secrets.values()
+
+    code, output = platform.run("deploy", name, new, **{variable: f"{key}\n"})
+
+    assert code == 0, output
+
+
 def test_failing_watch_command_rolls_back(platform):
     script = "echo $ENVIRONMENT runs $RELEASE; exit 1"
     code, output = deploy(platform, "1", f'watch_command = ["sh", "-c", "{script}"]\n')

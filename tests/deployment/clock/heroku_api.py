@@ -1,5 +1,6 @@
 """Pass requests to Heroku's API to the stand-in for its command line."""
 
+import http.client
 import io
 import json
 import os
@@ -19,6 +20,10 @@ class Api(urllib.request.HTTPSHandler):
         (app,) = re.fullmatch(RELEASES, request.full_url).groups()
         key = f"Bearer {os.environ['HEROKU_API_KEY']}"
         headers = (request.get_header("Authorization"), request.get_header("Accept"))
+        # As in a real request, a header of two lines is an error.
+        connection = http.client.HTTPSConnection("localhost")
+        connection.putrequest("POST", "/")
+        connection.putheader("Authorization", headers[0])
         body = json.loads(request.data)
         assert (request.get_method(), *headers) == ("POST", key, ACCEPT)
         command = ["heroku", "api", app, body["slug"], body["description"]]
