@@ -25,6 +25,7 @@ TIMEOUT = 5  # seconds for one request, from the DNS query to the last byte
 MAX_BODY = 65_536  # bytes, more than any response of /readyz
 ENVIRONMENTS = Path(__file__).with_name("environments.toml")
 PAGES = ("/admin/login/",)
+PAGE = re.compile("/[!-~]*")
 # A firewall can refuse requests without the first; the second passes a cache.
 HEADERS = (
     ("User-Agent", "Mozilla/5.0 (compatible; smoke-test)"),
@@ -72,16 +73,32 @@ def parse_url(url):
 def find_site(url):
     """Return the site of the environment that has this URL, or one with the defaults.
 
-    Raise ValueError if the URL, or a secret header, is not valid.
+    Raise ValueError if the URL, a secret header or a list of pages is not valid.
     """
     parse_url(url)
     environments = tomllib.loads(ENVIRONMENTS.read_text())["environments"]
     site = Site(url)
     for name, it in environments.items():
-        header = read_header(name)
+        pages, header = read_pages(name, it), read_header(name)
         if it["url"].rstrip("/") == url.rstrip("/"):
-            site = Site(url, tuple(it.get("pages", PAGES)), HEADERS + header)
+            site = Site(url, pages, HEADERS + header)
     return site
+
+
+def read_pages(name, settings):
+    """Return the pages of an environment; raise ValueError unless they are paths."""
+    pages = settings.get("pages", PAGES)
+    if not is_texts(pages) or not all(PAGE.fullmatch(page) for page in pages):
+        raise ValueError(
+            f"Set pages of {name} in deploy/environments.toml to paths such as "
+            f'["/", "/shop/"], not {pages!r}.'
+        )
+    return tuple(pages)
+
+
+def is_texts(value):
+    """Return whether a setting is a list of texts."""
+    return isinstance(value, list | tuple) and all(isinstance(it, str) for it in value)
 
 
 def read_header(name):

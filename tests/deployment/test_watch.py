@@ -208,6 +208,41 @@ def test_missing_watch_command_changes_nothing(platform):
     assert code == 0, output
 
 
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ('watch_p95 = "0.5"', "to seconds such as 0.5, not '0.5'."),
+        ("watch_p95 = 0", "to seconds such as 0.5, not 0."),
+        ("watch_p95 = true", "to seconds such as 0.5, not True."),
+        ('watch_command = "python3 x.py"', """to a list such as ["python3", "check_"""),
+        ("watch_command = [1]", """to a list such as ["python3", "check_"""),
+    ],
+)
+def test_invalid_setting_changes_nothing(platform, setting, sentence):
+    code, output = deploy(platform, "1", f"{setting}\n")
+
+    assert code == 2, output
+    name = setting.partition(" ")[0]
+    start = f"Set {name} of staging in deploy/environments.toml {sentence}"
+    assert output.startswith(start)
+    assert not platform.calls()
+
+
+@pytest.mark.parametrize(
+    "pages", ['["shop/"]', '"/shop/"', "[1]", '["/a b/"]', '["/\u00e9/"]']
+)
+def test_invalid_pages_change_nothing(platform, pages):
+    name, default = "deploy/environments.toml", 'pages = ["/admin/login/"]'
+    text = platform.project.read(name).replace(default, f"pages = {pages}")
+    (platform.project / name).write_text(text)
+    code, output = deploy(platform, "1")
+
+    assert code == 2, output
+    sentence = "Set pages of staging in deploy/environments.toml to paths such as "
+    assert output.startswith(sentence)
+    assert not platform.calls()
+
+
 def test_rollback_needs_no_pages_and_no_watch(platform):
     new = platform.commits[1]
     deploy(platform, "0", 'watch_command = ["nowhere"]\n')
