@@ -96,6 +96,7 @@ def smoke(deploy):
         ((400, {}), "responds with 400"),
         ((301, {"Location": f"{LOGIN}?smoke=1"}), "redirects to itself (301)"),
         ((302, {"Location": "../login/"}), "redirects to itself (302)"),
+        ((302, {"Location": LOGIN}), "redirects to itself (302)"),
     ],
 )
 def test_broken_page_fails_the_smoke_test(smoke, response, reason):
@@ -117,7 +118,14 @@ def test_redirect_to_https_of_the_same_page_is_a_loop(smoke):
 
 
 @pytest.mark.parametrize(
-    "response", [(302, {"Location": "/account/"}), (401, {}), (404, {})]
+    "response",
+    [
+        (302, {"Location": "/account/"}),
+        (302, {"Location": f"{LOGIN}?lang=de"}),
+        (302, {"Location": f"{LOGIN}?smoke=1&lang=de"}),
+        (401, {}),
+        (404, {}),
+    ],
 )
 def test_other_responses_of_a_page_pass(smoke, response):
     with serving(Site(page_responds(*response))) as site:
