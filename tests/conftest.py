@@ -1,4 +1,5 @@
 import shutil
+import signal
 
 import pytest
 
@@ -38,6 +39,13 @@ def pytest_terminal_summary(terminalreporter):
     if any(counts.values()):
         line = "{earlier} verdicts from earlier runs, {judged} judged now"
         terminalreporter.write_line(line.format(**counts))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """Let commands be interrupted: those of a script's background job ignore Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

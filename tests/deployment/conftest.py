@@ -1,19 +1,11 @@
 """Platforms with stand-ins, for the tests that deploy to them."""
 
 import functools
-import signal
 
 import pytest
 
 from tests.deployment.platforms import PLATFORMS
 from tests.deployment.sites import Sites, serving
-
-
-@pytest.fixture(scope="session", autouse=True)
-def interruptible():
-    """Let deployments be interrupted: a script's background jobs ignore Ctrl-C."""
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

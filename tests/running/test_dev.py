@@ -144,7 +144,10 @@ def test_make_dev_serves_pages_and_uploads(project):
             page.write_text("changed")
             return fetch("/") == (200, "changed")
 
+        text = page.read_text()
         wait_until(is_changed)
+        # Other tests share the project.
+        page.write_text(text)
 
 
 def test_simultaneous_make_dev_take_the_next_free_ports(project):

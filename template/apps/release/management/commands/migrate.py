@@ -108,13 +108,10 @@ class Command(migrate.Command):
             time.sleep(pause)
 
     def explain(self, is_partial):
-        if self.running:
-            state = "is applied in part" if is_partial else "is not applied"
-            what = f"{self.running} {state}: it"
-        else:
-            what = "A step before or after the migrations"
+        state = "applied in part" if is_partial else "not applied"
+        what = f"{self.running} is {state}" if self.running else "A later step failed"
         return (
-            f"{what} got no lock within lock_timeout. End the sessions that block it,"
+            f"{what}: it got no lock within lock_timeout. End the sessions that block it,"
             ' which the log names, then migrate again. See "Locks" in docs/migrations.md.'
         )
 
