@@ -78,8 +78,9 @@ def files_opened(project, trace, *targets):
     names = project.files()
     project.installed()
     for name in names:
-        # mypy may know it from the installation.
-        (project / name).touch()
+        # mypy may know the code from the installation.
+        if name.endswith(".py"):
+            (project / name).touch()
     strace = ("strace", "--follow-forks", "--decode-fds=path", "--seccomp-bpf")
     strace += ("--string-limit=4096", "--signal=none", "--trace=open,openat,execve")
     try:
