@@ -9,68 +9,49 @@ import pytest
 from tests.support.project import clean_environment
 
 pytestmark = pytest.mark.slow
-SLOW = """
+MIGRATION = """
 from django.db import migrations
 
 class Migration(migrations.Migration):
-    dependencies = [("users", "0001_initial")]
-    operations = [
-        migrations.RunSQL("SELECT pg_sleep(2)"),
-        migrations.RunSQL("CREATE TABLE once (id int)"),
-    ]
+    atomic = {atomic}
+    dependencies = [("users", "{before}")]
+    operations = [{operations}]
 """
+
+
+def migration(before, *statements, atomic=True):
+    """Return the code of a migration of users that runs some SQL."""
+    operations = ", ".join(f'migrations.RunSQL("{it}")' for it in statements)
+    return MIGRATION.format(atomic=atomic, before=before, operations=operations)
+
+
+SLOW = migration("0001_initial", "SELECT pg_sleep(2)", "CREATE TABLE once (id int)")
 # It waits for every other statement that has begun: a second runner's, too.
-CONCURRENT = """
-from django.db import migrations
-
-class Migration(migrations.Migration):
-    atomic = False
-    dependencies = [("users", "0002_slow")]
-    operations = [
-        migrations.RunSQL("CREATE INDEX CONCURRENTLY lasting ON users_user (last_name)"),
-    ]
-"""
+CONCURRENT = migration(
+    "0002_slow",
+    "CREATE INDEX CONCURRENTLY lasting ON users_user (last_name)",
+    atomic=False,
+)
 
 
-ADD_COLUMN = """
-from django.db import migrations
-
-class Migration(migrations.Migration):
-    dependencies = [("users", "0003_concurrent")]
-    operations = [migrations.RunSQL("ALTER TABLE users_user ADD nickname int")]
-"""
+ADD_COLUMN = migration("0003_concurrent", "ALTER TABLE users_user ADD nickname int")
 # Waits for the transactions that write, and blocks none.
-CONCURRENT_AGAIN = """
-from django.db import migrations
-
-class Migration(migrations.Migration):
-    atomic = False
-    dependencies = [("users", "0004_column")]
-    operations = [
-        migrations.RunSQL("CREATE INDEX CONCURRENTLY naming ON users_user (nickname)"),
-    ]
-"""
-OWN_LIMIT = """
-from django.db import migrations
-
-class Migration(migrations.Migration):
-    dependencies = [("users", "0005_concurrent_again")]
-    operations = [
-        migrations.RunSQL("SET LOCAL lock_timeout = '1min'"),
-        migrations.RunSQL("ALTER TABLE users_user ADD age int"),
-    ]
-"""
-IN_PART = """
-from django.db import migrations
-
-class Migration(migrations.Migration):
-    atomic = False
-    dependencies = [("users", "0006_own_limit")]
-    operations = [
-        migrations.RunSQL("CREATE TABLE part (id int)"),
-        migrations.RunSQL("ALTER TABLE users_user ADD size int"),
-    ]
-"""
+CONCURRENT_AGAIN = migration(
+    "0004_column",
+    "CREATE INDEX CONCURRENTLY naming ON users_user (nickname)",
+    atomic=False,
+)
+OWN_LIMIT = migration(
+    "0005_concurrent_again",
+    "SET LOCAL lock_timeout = '1min'",
+    "ALTER TABLE users_user ADD age int",
+)
+IN_PART = migration(
+    "0006_own_limit",
+    "CREATE TABLE part (id int)",
+    "ALTER TABLE users_user ADD size int",
+    atomic=False,
+)
 # Migrates while transactions hold a table: each has a lock, and the seconds until it ends
 # after it began to block another one, if it ends.
 # Prints the exit code, the output, the longest time of a reader, and the first process.
