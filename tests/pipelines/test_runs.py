@@ -139,9 +139,14 @@ def platform(project, tmp_path):
 
 
 @of_every_provider
-@pytest.mark.parametrize("answers", [NONE, FULL], ids=["none", "full"])
-def test_fresh_project_passes_with_its_services(project, run, provider, answers):
-    done = run(provider, project(ci_provider=provider, **answers), jobs=["test"])
+@pytest.mark.parametrize(
+    ("answers", "workflow"), [(NONE, "request"), (FULL, "main")], ids=["none", "full"]
+)
+def test_fresh_project_passes_with_its_services(
+    project, run, provider, answers, workflow
+):
+    fresh = project(ci_provider=provider, **answers)
+    done = run(provider, fresh, workflow=workflow, jobs=["test"])
 
     expected = {"lint": "success", "test": "success", "audit": "skipped"}
     assert done.results == expected, done.logs
@@ -150,6 +155,8 @@ def test_fresh_project_passes_with_its_services(project, run, provider, answers)
     if answers["use_redis"]:
         assert ":1:test_cache" in done.server_logs["redis"]
     assert reports(done) == {"coverage.xml", "junit.xml"}
+    if workflow == "request" and provider != "circleci":  # which names no base
+        assert f"changed since {fresh.head()}" in done.logs["test"], done.logs["test"]
 
 
 def reports(done):

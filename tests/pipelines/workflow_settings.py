@@ -22,7 +22,7 @@ OLDER = "Use deploy/ of this many commits before, if the newest one broke it"
 GITHUB = {
     github.CHANGE: {
         "name": "CI",
-        "on": {"push": {"branches": ["main"]}, "pull_request": ""},
+        "on": {"push": {"branches": ["main"]}, "pull_request": "", "merge_group": ""},
         "permissions": {},
         "concurrency": {
             "group": "ci-${{ github.event.pull_request.number || github.run_id }}",

@@ -28,7 +28,8 @@ JOB_KEYS |= {"env", "steps", "continue-on-error", "if", "environment", "concurre
 MAIN = "github.ref == 'refs/heads/main'"
 # The workflows in which a condition is true; a job without one always runs.
 HOLDS = {
-    "github.event_name == 'pull_request'": {"request"},
+    # A pull request, and the merge queue, which waits for all required checks
+    "github.event_name != 'push'": {"request"},
     f"github.event_name == 'push' && {MAIN}": {"main"},
     MAIN: {"main", "rollback", "nightly"},
 }
@@ -43,10 +44,11 @@ PULL = {
     "REGISTRY_USER": "${{ github.actor }}",
     "REGISTRY_PASSWORD": "${{ github.token }}",
 }
-# With these, `make check-migrations` finds the migrations of a change, because GitHub has
-# merged it into its target branch, and prints its warnings as GitHub's annotations.
+# With these, `make check-migrations` finds the migrations of a change, which GitHub has
+# merged into its target branch, and prints its warnings as GitHub's annotations. A change
+# in the merge queue may be several commits.
 CHECK_MIGRATIONS = {
-    "BASE_COMMIT": "HEAD^1",
+    "BASE_COMMIT": "${{ github.event.merge_group.base_sha || 'HEAD^1' }}",
     "WARNING_FORMAT": "::warning file={path}::{path}: {text}",
 }
 OUTCOME = {
@@ -268,8 +270,9 @@ def read_action(step, read):
 
 def read_checkout(step, options, read):
     read.keeps_credentials = options.get("persist-credentials") != "false"
-    # HEAD^1 needs two commits. Heroku needs the whole history.
-    read.knows_base = options.get("fetch-depth") == "2"
+    # Heroku needs the whole history, and a rollback older commits.
+    is_deep = options.get("fetch-depth") == DEPTH
+    read.knows_base = is_deep and "make check-migrations" in read.run
     read.unrecognised += unknown(options, {"persist-credentials", "fetch-depth"})
 
 

@@ -19,7 +19,7 @@ SHELL = "bash -eo pipefail -c"
 
 
 def run_circleci(project, sandbox: Sandbox, workflow="main", jobs=(), inputs=None):
-    """Run the workflows of a push to main, or of the night.
+    """Run the workflows of a push to main, of another branch, or of the night.
 
     It passed if `ci` or `nightly` did: the result of no other workflow counts.
     """
@@ -32,7 +32,7 @@ def run_circleci(project, sandbox: Sandbox, workflow="main", jobs=(), inputs=Non
             {name} if name.startswith("rollback") else circleci.WHEN[content["when"]]
         )
         if workflow in flows:
-            entries = read_entries(content)
+            entries = read_entries(content, workflow)
             needs = {job: options["requires"] for job, options in entries.items()}
             names = wanted(jobs, needs)
             run_jobs(entries, needs, names, file, project, sandbox, run)
@@ -50,12 +50,16 @@ def fill_parameters(file, inputs):
     return file | json.loads(text)
 
 
-def read_entries(workflow):
-    """Return the jobs of a workflow on main, with their options: all are approved."""
+def read_entries(content, workflow):
+    """Return the jobs of a workflow with their options: all are approved.
+
+    They run on main, except those of a request.
+    """
+    flow = "request" if workflow == "request" else "main"
     found = {}
-    for name, options in circleci.read_entries(workflow).items():
+    for name, options in circleci.read_entries(content).items():
         check_keys(options, circleci.ENTRY_KEYS)
-        if "main" in circleci.FILTERS.get(options.get("filters"), {"main"}):
+        if flow in circleci.FILTERS.get(options.get("filters"), {flow}):
             found[name] = options
     return found
 

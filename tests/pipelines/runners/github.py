@@ -23,6 +23,7 @@ UNKNOWN = r" +(queue: max|deployment: false.*)\n"
 ACT = Path(sys.executable).with_name("act")
 STAND_INS = Path(__file__).with_name("actions")
 EVENTS = {
+    "request": ("ci.yml", "merge_group"),
     "main": ("ci.yml", "push"),
     "nightly": ("nightly.yml", "schedule"),
     "rollback-staging": ("rollback.yml", "workflow_dispatch"),
@@ -31,11 +32,16 @@ ENVIRONMENTS = ("staging", "production")
 
 
 def run_github(project: Project, sandbox, workflow="main", jobs=(), inputs=None):
-    """Run a workflow of a project that is committed, as on its main branch."""
+    """Run a workflow of a project that is committed, as on its main branch.
+
+    A request is in the merge queue, based on the newest commit.
+    """
     name, event = EVENTS[workflow]
     file = f".github/workflows/{name}"
     inputs = {"environment": workflow.partition("-")[2], **(inputs or {})}
     workflow = project.yaml(file)
+    # act runs a named job whatever the event.
+    assert event in workflow["on"], f"no {event} starts {name}"
     (sandbox.scratch / "artifacts").mkdir()
     runners = {job["runs-on"] for job in workflow["jobs"].values()}
     # act stops at a key that it does not know.
@@ -51,6 +57,10 @@ def run_github(project: Project, sandbox, workflow="main", jobs=(), inputs=None)
     environments = [inputs["environment"]] if inputs["environment"] else ENVIRONMENTS
     secrets = read_secrets(sandbox.secrets, environments)
     files = {"secret": secrets, "input": inputs, "var": LIMITS}
+    if event == "merge_group":  # For other events, act writes its own file.
+        payload = {"merge_group": {"base_sha": project.head()}}
+        (sandbox.scratch / "event").write_text(json.dumps(payload))
+        command.append(f"--eventpath={sandbox.scratch / 'event'}")
     for kind, values in files.items():
         (sandbox.scratch / kind).write_text(yaml.safe_dump(values) if values else "")
         command.append(f"--{kind}-file={sandbox.scratch / kind}")

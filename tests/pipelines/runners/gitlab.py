@@ -19,7 +19,9 @@ from tests.support.node import GITLAB_CI_LOCAL, NODE, node_modules
 
 COMMANDS = Path(__file__).with_name("commands")
 PROGRAM = "gitlab-ci-local/dist/index.js"
-SOURCES = {"main": "push", "nightly": "schedule", "rollback": "push"}
+SOURCES = {"request": "merge_request_event", "main": "push"}
+SOURCES |= {"nightly": "schedule", "rollback": "push"}
+BASES = ("CI_MERGE_REQUEST_DIFF_BASE_SHA", "CI_MERGE_REQUEST_TARGET_BRANCH_SHA")
 STATE = ".gitlab-ci-local"
 VARIABLES = ".gitlab-ci-local-variables.yml"
 ENDED = re.compile(r"^ (PASS|WARN|FAIL)  +(\S+)", re.MULTILINE)
@@ -28,6 +30,7 @@ ENDED = re.compile(r"^ (PASS|WARN|FAIL)  +(\S+)", re.MULTILINE)
 def run_gitlab(project, sandbox: Sandbox, workflow="main", jobs=(), inputs=None):
     """Run the pipeline of a project that is committed, as for its main branch.
 
+    A request is in a merge train, based on the newest commit.
     The inputs are the variables of a manual job, which may be in an older pipeline.
     """
     inputs = inputs or {}
@@ -49,6 +52,9 @@ def run_gitlab(project, sandbox: Sandbox, workflow="main", jobs=(), inputs=None)
     command = [NODE, node_modules(GITLAB_CI_LOCAL) / PROGRAM, "--force-shell-executor"]
     command += ["--shell-isolation", "--no-artifacts-to-source"]
     command += [f"--variable=CI_PIPELINE_SOURCE={SOURCES[workflow]}"]
+    if workflow == "request":
+        command.append("--variable=CI_MERGE_REQUEST_EVENT_TYPE=merge_train")
+        command += [f"--variable={name}={project.head()}" for name in BASES]
     if "release" in inputs:
         command.append(f"--variable=RELEASE={inputs['release']}")
     registry = sandbox.secrets.get("registry", {})
