@@ -48,14 +48,31 @@ def link_environment(project):
         project.make_ok("setup", f"VENV={shared}")
         types = shared / "types"
         if not types.exists():
-            # Mistakes in this project do no harm: mypy caches the packages first.
-            project.make("lint", f"VENV={shared}", MYPY_CACHE_DIR=str(types))
+            cache_types(project, shared, types)
     (project / ".venv").mkdir()
     for name in LINKED:
         (project / ".venv" / name).symlink_to(shared / name)
     (project / ".venv/installed").touch()
     if types.exists():
         shutil.copytree(types, project / ".mypy_cache", dirs_exist_ok=True)
+
+
+def cache_types(project, shared, types):
+    """Cache what mypy reads in the packages of a new environment.
+
+    It begins with the cache of one with the same Python and Django: mypy compares hashes.
+    """
+    unfinished = types.with_suffix(".new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    (django,) = shared.glob("lib/*/site-packages/django-*.dist-info")
+    for similar in ENVIRONMENTS.glob(f"*/{django.relative_to(shared)}"):
+        if (found := similar.parents[3] / "types").exists():
+            shutil.copytree(found, unfinished)
+            break
+    # Mistakes in this project do no harm: mypy caches the packages first.
+    project.make("lint", f"VENV={shared}", MYPY_CACHE_DIR=str(unfinished))
+    if unfinished.exists():
+        unfinished.rename(types)
 
 
 def link_packages(folder, *names):

@@ -1,4 +1,4 @@
-"""The order of the tests, and the part of them that one machine of several runs.
+"""The order of the tests, their workers, and the part of them that one machine of several runs.
 
 A pytest plugin. A unit is a group of tests that one worker runs, or a test of no group.
 """
@@ -10,6 +10,7 @@ from collections import defaultdict
 import pytest
 from _pytest.nodeid import coerce_node_id
 
+FAST = "not slow"  # the tests of `make test-fast`
 SLOW = 5  # seconds that a slow test takes, unless its mark `seconds` is more exact
 
 
@@ -28,6 +29,13 @@ def pytest_collection_modifyitems(config, items):
     if config.getoption("loadgroup", default=False):
         for item in items:
             name_group(item)
+
+
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_xdist_auto_num_workers(config):
+    """Return three workers for two processors: slow tests wait for a third of their time."""
+    processors = yield
+    return processors + (config.option.markexpr != FAST) * (processors // 2)
 
 
 def name_group(item):

@@ -131,3 +131,17 @@ def test_one_worker_runs_a_whole_group(tests):
     workers = {name: {worker for worker, it in ran if it == name} for _, name in ran}
     for group in ("test_group", "test_project[one", "test_project[two"):
         assert len(workers[group]) == 1
+
+
+@pytest.mark.parametrize(("options", "workers"), [((), 3), (("-m", "not slow"), 2)])
+def test_slow_tests_get_three_workers_for_two_processors(tests, options, workers):
+    command = [sys.executable, "-m", "pytest", "--numprocesses=auto", "-v"]
+    done = subprocess.run(
+        [*command, *options, *tests],
+        cwd=TEMPLATE,
+        env=os.environ | {"PYTEST_XDIST_AUTO_NUM_WORKERS": "2"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert f"created: {workers}/{workers} workers" in done.stdout
