@@ -15,6 +15,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 API = "render-api"  # the site that is Render's API
 KEY = "Bearer rnd_very-secret"
+GITHUB = "github-api"  # the site that is GitHub's API
+TOKEN = "Bearer token-of-the-job"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -40,6 +42,8 @@ class Site(Handler):
         name = self.path.split("/")[1]
         if name == API:
             return self.list_crashes()
+        if name == GITHUB:
+            return self.describe_environment()
         try:
             answer = json.loads((self.server.folder / f"sites/{name}.json").read_text())
         except FileNotFoundError:
@@ -69,6 +73,14 @@ class Site(Handler):
             if it["event"]["timestamp"] > query["startTime"]
         ]
         self.wfile.write(json.dumps(found).encode())
+
+    def describe_environment(self):
+        """Answer /github-api/repos/OWNER/NAME/environments/ENVIRONMENT."""
+        found = self.server.folder / "github" / self.path.rpartition("/")[2]
+        is_known = self.headers["Authorization"] == TOKEN and found.exists()
+        self.send_response(200 if is_known else 404)
+        self.end_headers()
+        self.wfile.write(found.read_bytes() if is_known else b'{"status": "404"}')
 
 
 @contextlib.contextmanager

@@ -20,8 +20,10 @@ ORDER += ["deploy-production", "rollback-staging", "rollback-production", "newes
 
 
 def section(job):
-    """Return the anchor of a job's section: both rollbacks share one."""
-    return "rollback" if job.startswith("rollback") else job
+    """Return the anchor of a job's section: both rollbacks share one, as does an approval."""
+    if job.startswith("rollback"):
+        return "rollback"
+    return job.replace("approve-", "deploy-")
 
 
 @of_every_provider

@@ -14,7 +14,7 @@ from tests.deployment.platforms import Kubernetes
 from tests.pipelines.answers import PROVIDERS, of_every_provider
 from tests.pipelines.runners import sandbox
 from tests.pipelines.runners.circleci import run_circleci
-from tests.pipelines.runners.github import run_github
+from tests.pipelines.runners.github import REVIEWED, run_github
 from tests.pipelines.runners.gitlab import run_gitlab
 from tests.pipelines.runners.packages import PYTHON, copy_packages, install
 from tests.pipelines.runners.sandbox import Sandbox
@@ -225,6 +225,33 @@ def test_person_rolls_an_environment_back(run, platform, provider):
     assert done.passed, done.logs
     assert platform.running("staging") == first
     assert platform.running("production") == first
+
+
+def test_github_refuses_production_that_no_person_approves(project, run, tmp_path):
+    made = project(deploy_target="heroku")
+    made.edit(".github/workflows/ci.yml", "    needs: [deploy-staging]\n", "")
+    made.commit()
+
+    def approve(name, **options):
+        folder = tmp_path / name
+        folder.mkdir()
+        platform = SimpleNamespace(folder=folder)
+        return run("github", made, platform, jobs=["approve-production"], **options)
+
+    down = "http://localhost:9"
+    yes, no = ({"PRODUCTION_WITHOUT_APPROVAL": word} for word in ("yes", "no"))
+    assert approve("reviewers").passed
+    assert approve("variable", api=down, variables=yes).passed
+    refused = {
+        "no reviewers": approve("none", rules=REVIEWED[:1], variables=no),
+        "no environment": approve("missing", rules=None),
+        "no API": approve("down", api=down),
+    }
+    for case, done in refused.items():
+        log = done.logs["approve-production"]
+        assert not done.passed, case
+        assert "Refusing to deploy to production: " in log, (case, log)
+        assert "docs/pipeline.md#deploy-production" in log, (case, log)
 
 
 def every_gate_and_damage():

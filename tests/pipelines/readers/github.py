@@ -25,6 +25,7 @@ WORKFLOWS = {
 INPUT = "${{ inputs.environment }}"
 JOB_KEYS = {"name", "runs-on", "timeout-minutes", "needs", "permissions", "services"}
 JOB_KEYS |= {"env", "steps", "continue-on-error", "if", "environment", "concurrency"}
+HELD = "approval"  # a key of our own, for a job that waits for an approval
 MAIN = "github.ref == 'refs/heads/main'"
 # The workflows in which a condition is true; a job without one always runs.
 HOLDS = {
@@ -32,6 +33,21 @@ HOLDS = {
     "github.event_name != 'push'": {"request"},
     f"github.event_name == 'push' && {MAIN}": {"main"},
     MAIN: {"main", "rollback", "nightly"},
+}
+# The job that waits for an approval, without its needs and the commands of its only step
+APPROVAL = {
+    "name": "approve-production",
+    "if": f"github.event_name == 'push' && {MAIN}",
+    "runs-on": "ubuntu-24.04",
+    "timeout-minutes": "10",
+    "environment": {"name": "production-approval", "deployment": "false"},
+    "concurrency": {"group": "approve-production", "cancel-in-progress": "true"},
+    "permissions": {"actions": "read"},
+}
+APPROVED = {
+    "name": "Check that a person had to approve",
+    "if": "vars.PRODUCTION_WITHOUT_APPROVAL != 'yes'",
+    "env": {"TOKEN": "${{ github.token }}"},
 }
 IMAGE = "ghcr.io/${{ github.repository }}"
 LOGIN = {
@@ -99,13 +115,42 @@ def read(files):
 
 def expand(file):
     """Yield each job, once for each environment that a person can choose."""
-    for name, job in file["jobs"].items():
+    for name, job in resolve_approvals(file["jobs"]).items():
         if INPUT not in str(job):
             yield name, job
             continue
         choices = file["on"]["workflow_dispatch"]["inputs"]["environment"]["options"]
         for choice in choices:
             yield f"{name}-{choice}", json.loads(json.dumps(job).replace(INPUT, choice))
+
+
+def resolve_approvals(jobs):
+    """Return the other jobs, with each approval replaced by its own requirements."""
+    approvals = {name: job["needs"] for name, job in jobs.items() if is_approval(job)}
+    found = {}
+    for name, job in jobs.items():
+        held = approvals.keys() & set(job.get("needs", []))
+        if held:
+            before = [it for approval in held for it in approvals[approval]]
+            others = [it for it in job["needs"] if it not in held]
+            job = job | {"needs": list(dict.fromkeys(before + others)), HELD: True}
+        if name not in approvals:
+            found[name] = job
+    return found
+
+
+def is_approval(job):
+    """Return whether a job only waits for an approval, and checks that it needed one.
+
+    tests/pipelines/test_runs.py runs the commands of the check.
+    """
+    known = job.keys() - {"needs", "steps"}
+    step = job["steps"][0] if len(job["steps"]) == 1 else {}
+    return (
+        {key: job[key] for key in known} == APPROVAL
+        and step.keys() - APPROVED.keys() == {"run"}
+        and step | APPROVED == step
+    )
 
 
 def workflow_settings(files):
@@ -136,7 +181,8 @@ def read_job(name, job):
         tools=["docker"],  # Each runner has it.
         keeps_credentials=True,
         main_only=job.get("if", "").endswith(MAIN),
-        unrecognised=unknown(job, JOB_KEYS),
+        manual=HELD in job,
+        unrecognised=unknown(job, {*JOB_KEYS, HELD}),
     )
     if "if" in job and job["if"] not in HOLDS:
         read.unrecognised.append(job["if"])
@@ -175,8 +221,6 @@ def read_environment(job, read):
         deploys = "make deploy" in read.run
         if environment.get("deployment") != (None if deploys else "false"):
             read.unrecognised.append(environment)
-        # docs/pipeline.md requires reviewers for the environment production.
-        read.manual = deploys and environment.get("name") == "production"
         environment = environment.get("name")
     if environment:
         read.secrets.append(environment)

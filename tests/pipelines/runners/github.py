@@ -7,7 +7,6 @@ environments: a job sees the secrets of all that the workflow names.
 """
 
 import json
-import os
 import re
 import sys
 from pathlib import Path
@@ -29,12 +28,27 @@ EVENTS = {
     "rollback-staging": ("rollback.yml", "workflow_dispatch"),
 }
 ENVIRONMENTS = ("staging", "production")
+# With these, a job reads the rules of an environment from tests/deployment/sites.py.
+API = "http://localhost:8000/github-api"
+TOKEN = {"GITHUB_TOKEN": "token-of-the-job"}
+REVIEWED = [{"type": "branch_policy"}, {"type": "required_reviewers"}]
 
 
-def run_github(project: Project, sandbox, workflow="main", jobs=(), inputs=None):
+def run_github(
+    project: Project,
+    sandbox,
+    workflow="main",
+    jobs=(),
+    inputs=None,
+    rules=REVIEWED,
+    variables=None,
+    api=API,
+):
     """Run a workflow of a project that is committed, as on its main branch.
 
     A request is in the merge queue, based on the newest commit.
+    `rules` are those of the environment that waits for an approval, or None if there is
+    no such environment. `variables` are the repository's, `api` is GitHub's. No job waits.
     """
     name, event = EVENTS[workflow]
     file = f".github/workflows/{name}"
@@ -53,14 +67,23 @@ def run_github(project: Project, sandbox, workflow="main", jobs=(), inputs=None)
     command += ["--action-offline-mode"]
     command += [f"--action-cache-path={sandbox.scratch / 'cache'}"]
     # Without these files, act would take them from the project's folder.
-    command += [f"--env-file={os.devnull}"]
+    (sandbox.scratch / "env").write_text(
+        f"GITHUB_API_URL={api}\nGITHUB_REPOSITORY=team/name\n"
+    )
+    command += [f"--env-file={sandbox.scratch / 'env'}"]
     environments = [inputs["environment"]] if inputs["environment"] else ENVIRONMENTS
     secrets = read_secrets(sandbox.secrets, environments)
-    files = {"secret": secrets, "input": inputs, "var": LIMITS}
     if event == "merge_group":  # For other events, act writes its own file.
         payload = {"merge_group": {"base_sha": project.head()}}
         (sandbox.scratch / "event").write_text(json.dumps(payload))
         command.append(f"--eventpath={sandbox.scratch / 'event'}")
+    files = {
+        "secret": secrets | TOKEN,
+        "input": inputs,
+        "var": LIMITS | (variables or {}),
+    }
+    if sandbox.stand_in and rules is not None:
+        write_environment(sandbox.stand_in / "github", rules)
     for kind, values in files.items():
         (sandbox.scratch / kind).write_text(yaml.safe_dump(values) if values else "")
         command.append(f"--{kind}-file={sandbox.scratch / kind}")
@@ -84,6 +107,13 @@ def run_github(project: Project, sandbox, workflow="main", jobs=(), inputs=None)
         server_logs=sandbox.server_logs(),
         artifacts=sandbox.scratch / "artifacts",
     )
+
+
+def write_environment(folder, rules):
+    """Write what GitHub's API reports about the environment that waits for an approval."""
+    folder.mkdir(exist_ok=True)
+    content = json.dumps({"protection_rules": rules})
+    (folder / "production-approval").write_text(content)
 
 
 def read_secrets(secrets, environments):
