@@ -30,6 +30,7 @@ ASIDE = [
     "README.md",
     "docs/contribute.md",
     "docs/decisions",
+    "docs/deployment-cases.md",
     "docs/speed.md",
 ]
 

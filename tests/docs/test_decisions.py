@@ -23,6 +23,7 @@ OTHERS = {
     "cimg/python",
     "gunicorn.conf.py",
     "pylock.toml",
+    "reports/exit-code",
     "reports/image.json",
     "reports/staging.json",
 }

@@ -1,0 +1,37 @@
+"""The page about deployment cases names a test that exists for each of them."""
+
+import ast
+import re
+
+import pytest
+
+from tests.support.options import TEMPLATE
+
+PAGE = (TEMPLATE / "docs/deployment-cases.md").read_text()
+ROWS = [line for line in PAGE.splitlines() if re.match(r"\| (?!---|Case )", line)]
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+
+
+def functions(path):
+    """Return the names of the functions of a module of tests."""
+    tree = ast.parse((TEMPLATE / path).read_text())
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split(" | ")[0][2:])
+def test_each_case_names_its_tests(row):
+    case, outcome, tests = row.strip("| ").split(" | ")
+
+    assert case
+    assert outcome
+    named = TEST.findall(tests)
+    assert len(named) == tests.count("`") / 2 > 0
+    for path, name in named:
+        assert name in functions(path)
+
+
+def test_page_has_cases_of_each_kind():
+    sections = PAGE.split("\n## ")[1:]
+
+    assert all(len(section.splitlines()) > 5 for section in sections)
+    assert len(ROWS) > 40
