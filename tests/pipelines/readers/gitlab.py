@@ -57,10 +57,17 @@ PULL = {
     "REGISTRY_USER": "$CI_REGISTRY_USER",
     "REGISTRY_PASSWORD": "$CI_REGISTRY_PASSWORD",
 }
-# A job with Docker may run these before it calls make.
+# During a deploy freeze, the job of production refuses to run.
+REFUSE = (
+    'test -z "$CI_DEPLOY_FREEZE" || { echo "Refusing to deploy during a deploy freeze.'
+    " Start this job after it, or have a maintainer end it in"
+    ' Settings > CI/CD > Deploy freezes." >&2; exit 2; }'
+)
+# A job may run these before it calls make.
 SETUP = {
     "apk add --no-cache bash make": "make",
     "apk add --no-cache bash git make python3": "python",
+    re.escape(REFUSE): "freeze",
     "docker context create tls": "context",
     r"docker buildx create --driver-opt image=(\S+) --use tls": "builder",
     re.escape(
@@ -71,17 +78,23 @@ SETUP = {
 WORKFLOWS = {"request", "main", "rollback", "nightly"}
 SOURCE = "$CI_PIPELINE_SOURCE"
 MAIN = "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"
+PUSH = f'{SOURCE} == "push" && {MAIN}'
+FROZEN = f"$CI_DEPLOY_FREEZE && {PUSH}"
 # The workflows in which a rule holds. One without a condition always does.
 HOLDS = {
     f'{SOURCE} == "schedule"': {"nightly"},
     f'{SOURCE} != "schedule"': {"request", "main"},
     f'{SOURCE} == "merge_request_event"': {"request"},
-    f'{SOURCE} == "push" && {MAIN}': {"main"},
+    PUSH: {"main"},
+    FROZEN: set(),
     MAIN: {"main", "nightly"},
     None: WORKFLOWS,
 }
 # An optional job does not belong to a push: a person starts it later, by itself.
 OPTIONAL = {"when": "manual", "allow_failure": "true"}
+HELD = {"if": FROZEN, "when": "manual"}
+# Whether a freeze holds the job that deploys to an environment by a rule, and by a command
+HOLDS_FREEZE = {"staging": (True, False), "production": (False, True)}
 
 
 def parse(project):
@@ -196,6 +209,7 @@ def read_job(job, rule, earlier, file):
         unrecognised=unknown(job, JOB_KEYS) + unknown_rule(rule),
     )
     read_environment(job, read)
+    read_freeze(job, begun, read)
     if "registry" in begun or PULL.items() <= job.get("variables", {}).items():
         read.secrets.append("registry")
     if read.concurrency_group and job.get("interruptible") != "false":
@@ -241,6 +255,15 @@ def read_environment(job, read):
         deploys = "make deploy" in read.run
         if whole.get("action") != (None if deploys else "prepare"):
             read.unrecognised.append(whole)
+
+
+def read_freeze(job, begun, read):
+    """Read what a deploy freeze does: it holds every deployment, and nothing else."""
+    is_held = job.get("rules", [])[:1] == [HELD], "freeze" in begun
+    deploys = "make deploy" in read.run
+    environment = "".join(read.secrets) if deploys else ""
+    if is_held != HOLDS_FREEZE.get(environment, (False, False)):
+        read.unrecognised.append("a deployment during a freeze, or a held rollback")
 
 
 def read_artifacts(job, file, read):
