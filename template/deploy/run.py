@@ -332,7 +332,10 @@ def check(target, environment, release):
             raise Refused(
                 f"Refusing to deploy {release} to {environment.name}: "
                 f"{after.name} is not running it ({cause}). "
-                f"Deploy it to {after.name} first."
+                f"Deploy it to {after.name} first. "
+                # An old job that is run again ends here as well.
+                f"To roll {environment.name} back, run `make rollback`, "
+                "or see docs/pipeline.md#rollback."
             )
         if reason:
             raise Refused(

@@ -625,7 +625,10 @@ def test_production_accepts_only_the_release_of_staging(running, target):
     assert (
         f"Refusing to deploy {new} to production: staging is not running it" in output
     )
-    assert f"(it runs {old}). Deploy it to staging first. Nothing was" in output
+    assert f"(it runs {old}). Deploy it to staging first. To roll production" in output
+    assert (
+        "run `make rollback`, or see docs/pipeline.md#rollback. Nothing was" in output
+    )
     assert not platform.calls()
 
 
