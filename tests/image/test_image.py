@@ -52,6 +52,18 @@ def engine():
     return {name: os.environ[name] for name in ["DOCKER_HOST"] if name in os.environ}
 
 
+def use_local_images(project):
+    """Drop the digest of each base image that the engine already has under its tag.
+
+    An engine without a registry has stand-ins, which have digests of their own.
+    """
+    text = project.read("Dockerfile")
+    for name, digest in re.findall(r"^FROM (\S+?)(@\S+)", text, re.MULTILINE):
+        if docker("image", "inspect", name).returncode == 0:
+            text = text.replace(f"{name}{digest}", name)
+    (project / "Dockerfile").write_text(text)
+
+
 def build(project, engine):
     """Build the image with `make image`; return its name."""
     name = f"slipway-test-{uuid.uuid4()}"
@@ -70,6 +82,7 @@ ANSWERS = [
 @pytest.fixture(scope="module", params=ANSWERS)
 def project(engine, render_for_module, request):
     project = render_for_module(**request.param, use_docker=True)
+    use_local_images(project)
     add_slow_page(project)
     (project / ".env").write_text("DJANGO_SECRET_KEY=a-secret-of-this-machine")
     # A checkout with the umask 077, and a file that everyone can write

@@ -11,10 +11,9 @@ from tests.deployment.platforms import platform_of
 
 POSTGRES, REDIS = "postgres:18", "redis:8.10.2"
 PORTS = {POSTGRES: 5432, REDIS: 6379}  # where the images listen
-PINNED_IMAGE = re.compile(r"[a-z/-]+:v?[\d.]+(-[a-z]+)?@sha256:[0-9a-f]{64}")
-# The images of uv and Node.js: every part of their tags is a full version.
+PINNED_IMAGE = re.compile(r"[a-z./-]+:v?[\d.]+(-[a-z]+)*@sha256:[0-9a-f]{64}")
+# The one image without a digest, for jobs without secrets: its tag has full versions.
 PINNED_UV = re.compile(r"ghcr\.io/astral-sh/uv:\d+\.\d+\.\d+-python3\.\d\d-[a-z]+")
-PINNED_NODE = re.compile(r"node:\d+\.\d+\.\d+-[a-z]+")
 # Where a job leaves the digest of an image for the next one: staging gets the published
 # image, and production the one that staging got.
 PROMOTED = {"image": "reports/image.json", "staging": "reports/staging.json"}

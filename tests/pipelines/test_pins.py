@@ -1,14 +1,23 @@
 """Every image and every action of a pipeline is pinned."""
 
 import re
+import sys
 
 import pytest
 
-from tests.pipelines.answers import EVERY_OPTION, TARGETS, of_every_provider
-from tests.pipelines.model import PINNED_IMAGE, PINNED_NODE, PINNED_UV
+from tests.pipelines.answers import (
+    EVERY_OPTION,
+    TARGETS,
+    check_pipelines,
+    of_every_provider,
+    pipeline_of,
+)
+from tests.pipelines.model import PINNED_IMAGE, PINNED_UV
 from tests.pipelines.readers import READERS, github, parse
 from tests.support.options import TEMPLATE, choices
+from tests.support.verdicts import code_of
 
+CODE = code_of(sys.modules[__name__])
 of_every_python = pytest.mark.parametrize("version", choices("python_version"))
 
 
@@ -21,8 +30,27 @@ def test_every_image_is_pinned(rendered, provider, version, target):
     images = READERS[provider].images(parse(provider, project))
     assert images
     for image in images:
-        pins = (PINNED_IMAGE, PINNED_UV, PINNED_NODE)
-        assert any(pin.fullmatch(image) for pin in pins), image
+        assert PINNED_IMAGE.fullmatch(image) or PINNED_UV.fullmatch(image), image
+
+
+def test_job_with_secrets_runs_in_an_image_with_a_digest(every_pipeline):
+    def has_digest(name, project):
+        for jobs in pipeline_of(name, project).values():
+            for job in jobs.values():
+                assert not (job.secrets and "uv" in job.tools), job
+
+    check_pipelines(every_pipeline, has_digest, CODE)
+
+
+@of_every_python
+def test_image_of_the_project_is_built_from_digests(rendered, version):
+    project = rendered(**EVERY_OPTION | {"python_version": version})
+    text = project.read("Dockerfile") + project.read("compose.yaml")
+    images = re.findall(r"^ *(?:FROM|image:) (\S+:\S+)", text, re.MULTILINE)
+    others = [image for image in images if not image.startswith("my-project:")]
+    assert len(others) == 6
+    for image in others:
+        assert PINNED_IMAGE.fullmatch(image), image
 
 
 @pytest.mark.parametrize(
@@ -39,12 +67,14 @@ def test_every_image_is_pinned(rendered, provider, version, target):
         "moby/buildkit@sha256:" + 64 * "a",
         "node:24-trixie",
         "node:24.19.0",
+        "node:24.19.0-trixie",
+        "python:3.14.7-trixie",
+        "ghcr.io/astral-sh/uv:0.13.0@sha256:" + 63 * "a",
     ],
 )
 def test_unpinned_image_is_seen(image):
     assert not PINNED_IMAGE.fullmatch(image)
     assert not PINNED_UV.fullmatch(image)
-    assert not PINNED_NODE.fullmatch(image)
 
 
 def test_docker_and_its_server_have_one_version():

@@ -70,7 +70,7 @@ GITLAB = {
         ]
     },
     "default": {
-        "image": "ghcr.io/astral-sh/uv:0.13.9-python3.13-trixie",
+        "image": "ghcr.io/astral-sh/uv:0.13.0-python3.13-trixie",
         "timeout": "20 minutes",
         "interruptible": "true",
         "cache": gitlab.CACHE,

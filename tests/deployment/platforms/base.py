@@ -41,7 +41,7 @@ class Platform:
     runs_image = False  # that the pipeline publishes
     # The tools of its jobs in addition to Python, git and make (GitHub's runners have all),
     # and whether the jobs log in to the registry to read.
-    job_tools = ["uv"]
+    job_tools = ["python"]
     pulls_image = False
 
     def __init__(self, project, folder, sites):

@@ -23,6 +23,7 @@ class Kamal(ByImage):
         "deploy/kamal/deploy.production.yml",
         "deploy/kamal/deploy.staging.yml",
         "deploy/kamal/deploy.yml",
+        "deploy/kamal/requirements.txt",
         "deploy/kamal/secrets-common",
         "deploy/kamal/ssh_config",
     }

@@ -6,12 +6,12 @@ Keys: https://circleci.com/docs/reference/configuration-reference/
 import re
 
 from tests.pipelines.model import (
-    PINNED_NODE,
     PINNED_UV,
     PORTS,
     POSTGRES,
     PROMOTED,
     Job,
+    is_pinned,
     resolve_addresses,
     split_setup,
     unknown,
@@ -260,8 +260,8 @@ def read_tools(executor, begun):
     images = [it["image"] for it in executor.get("docker", [])]
     if images and PINNED_UV.fullmatch(images[0]):
         return ["uv"]
-    is_node = bool(images and PINNED_NODE.fullmatch(images[0]))
-    return ["node"] if is_node else [executor]
+    names = [it for it in ("node", "python") if images and is_pinned(images[0], it)]
+    return names or [executor]
 
 
 def expand(steps, commands, arguments=None):

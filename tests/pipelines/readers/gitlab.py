@@ -7,7 +7,6 @@ import copy
 import re
 
 from tests.pipelines.model import (
-    PINNED_NODE,
     PINNED_UV,
     PORTS,
     PROMOTED,
@@ -280,8 +279,9 @@ def read_tools(job, begun):
     """Return what a job works with. Docker is a client and a server, which share keys."""
     if PINNED_UV.fullmatch(job["image"]):
         return ["uv"]
-    if PINNED_NODE.fullmatch(job["image"]):
-        return ["node"]
+    for name in ("node", "python"):
+        if is_pinned(job["image"], name):
+            return [name]
     if is_pinned(job["image"], "docker") and begun[:1] == ["python"]:
         return ["docker"]
     servers = [it["name"] for it in job.get("services", []) if it["alias"] == "docker"]
