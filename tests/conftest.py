@@ -3,7 +3,12 @@ import signal
 
 import pytest
 
-from tests.support.options import ENFORCING, EVERY_COMBINATION, TEMPLATE
+from tests.support.options import (
+    ENFORCING,
+    EVERY_COMBINATION,
+    OTHER_REGISTRY,
+    TEMPLATE,
+)
 from tests.support.rendering import Rendered, renderer, renders
 from tests.support.tracked import tracked
 from tests.support.verdicts import kept
@@ -107,7 +112,7 @@ def every_project(rendered):
 
 @pytest.fixture(scope="session")
 def every_pipeline(every_project, rendered):
-    """Return the project of each combination, also with an audit that can fail."""
-    renders.render(ENFORCING.values())
-    enforcing = {name: rendered(**answers) for name, answers in ENFORCING.items()}
-    return every_project | enforcing
+    """Return the project of each combination, also with the answers for the pipeline only."""
+    others = ENFORCING | OTHER_REGISTRY
+    renders.render(others.values())
+    return every_project | {name: rendered(**it) for name, it in others.items()}

@@ -14,13 +14,15 @@ PAGES = [
     *sorted((TEMPLATE / "docs").rglob("*.md")),
 ]
 DECISIONS = sorted((TEMPLATE / "docs/decisions").iterdir())
-# Files that are neither ours nor the generated project's: other tools', or made by a run.
+# Files that are neither ours nor the generated project's: other tools', or made by a run;
+# and images.
 OTHERS = {
     ".cache",
     ".git/config",
     ".services",
     "cimg/postgres",
     "cimg/python",
+    "docker.io/team/name",
     "gunicorn.conf.py",
     "pylock.toml",
     "reports/exit-code",

@@ -83,7 +83,7 @@ def test_publish_pushes_once_and_prints_the_digest(project, as_variable):
     assert json.loads(project.read("reports/image.json")) == METADATA
 
 
-@pytest.mark.parametrize("image", ["", "my-project", "name"])
+@pytest.mark.parametrize("image", ["", "my-project", "name", "team/name"])
 def test_publish_needs_a_registry(project, image):
     given = [f"IMAGE={image}"] if image != "my-project" else []
     done = make(project, "publish", *given)

@@ -8,11 +8,18 @@ import pytest
 from tests.pipelines.model import expected
 from tests.pipelines.readers import READERS, github, read
 from tests.support.contents import check_each
-from tests.support.options import ENFORCING, EVERY_COMBINATION, FULL, choices
+from tests.support.options import (
+    ENFORCING,
+    EVERY_COMBINATION,
+    FULL,
+    OTHER_REGISTRY,
+    choices,
+)
 
 PROVIDERS = choices("ci_provider")
 TARGETS = choices("deploy_target")
-COMBINATIONS = EVERY_COMBINATION | ENFORCING
+COMBINATIONS = EVERY_COMBINATION | ENFORCING | OTHER_REGISTRY
+KEYS = {"image_registry": "other"}
 EVERY_OPTION = FULL | {"use_docker": True, "deploy_target": "kubernetes"}
 of_every_provider = pytest.mark.parametrize("provider", PROVIDERS)
 

@@ -39,8 +39,10 @@ class Job:
     keeps_credentials: bool = False
     # Its clone has the commits that a change is compared with, and make knows them.
     knows_base: bool = False
-    # What it can read: "registry", where it logs in to push, or an environment.
+    # What it can read: an environment, or "registry": the key that pushes the image, or the
+    # token of a job that pulls it. Other keys that pull are those of an environment.
     secrets: list = field(default_factory=list)
+    logs_in: bool = False  # Docker logs in to the registry of the image.
     concurrency_group: str = ""  # One job of a group runs at a time; the others wait.
     manual: bool = False  # It waits for an approval.
     # What a person can set: the release to roll back, and an older commit to check out,
@@ -82,6 +84,7 @@ PUBLISH = replace(
     publishes=["image"],
     write_permissions=["packages"],
     secrets=["registry"],
+    logs_in=True,
     main_only=True,
 )
 
@@ -145,6 +148,7 @@ def expected(
     deploy_target="none",
     dependency_audit="report",
     ci_provider="github",
+    image_registry="provider",
     **_,
 ):
     """Return the pipeline of a project with these answers."""
@@ -156,7 +160,7 @@ def expected(
 
     def adapt(job):
         if job.concurrency_group:
-            job = adapt_deployment(job, ci_provider, platform)
+            job = adapt_deployment(job, ci_provider, platform, image_registry)
         if "make deploy" in job.run and not job.manual:
             needs = ["publish" if promotes else "test"]
             needs += ["audit"] * (dependency_audit == "enforce")
@@ -181,13 +185,15 @@ def is_chosen(job, use_docker, platform):
     return use_docker or "docker" not in job.tools
 
 
-def adapt_deployment(job, provider, platform):
-    """Return a deployment job as it is for a provider and a platform."""
+def adapt_deployment(job, provider, platform, registry):
+    """Return a deployment job as it is for a provider, a platform and a registry."""
     # Each of GitHub's runners has every tool.
     tools = ["docker"] if provider == "github" else platform.job_tools
     job = replace(job, tools=tools)
-    if "make deploy" in job.run and platform.pulls_image:
-        job = replace(job, secrets=[*job.secrets, "registry"])
+    if "make deploy" in job.run:
+        job = replace(job, logs_in=platform.docker_login)
+        if platform.pulls_image and registry == "provider":
+            job = replace(job, secrets=[*job.secrets, "registry"])
     return job if platform.runs_image else replace(job, consumes=[], publishes=[])
 
 

@@ -2,23 +2,24 @@
 
 import pytest
 
-from tests.pipelines.answers import EVERY_OPTION, of_every_provider
-from tests.pipelines.damages import DAMAGES, damage
+from tests.pipelines.answers import EVERY_OPTION, KEYS, of_every_provider
+from tests.pipelines.damages import DAMAGES, KEY_DAMAGES, damage
 from tests.pipelines.model import expected, privileged
 from tests.pipelines.readers import READERS, parse
 from tests.pipelines.workflow_settings import expected_settings
 
 
 @pytest.mark.parametrize(
-    ("provider", "rows"),
+    ("provider", "rows", "others"),
     [
-        pytest.param(provider, rows, id=f"{provider}-{name}")
-        for provider, damages in DAMAGES.items()
+        pytest.param(provider, rows, others, id=f"{provider}-{name}")
+        for every, others in ((DAMAGES, {}), (KEY_DAMAGES, KEYS))
+        for provider, damages in every.items()
         for name, rows in damages.items()
     ],
 )
-def test_comparison_sees_each_damage(rendered, provider, rows):
-    answers = EVERY_OPTION | {"ci_provider": provider}
+def test_comparison_sees_each_damage(rendered, provider, rows, others):
+    answers = EVERY_OPTION | {"ci_provider": provider} | others
     reader = READERS[provider]
     files = reader.parse(rendered(**answers))
     assert reader.read(files) == expected(**answers)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.pipelines.answers import (
     COMBINATIONS,
+    KEYS,
     PROVIDERS,
     TARGETS,
     check_pipelines,
@@ -84,6 +85,32 @@ def test_deploy_jobs_pass_the_secrets_that_their_target_reads(rendered, target):
     assert set(wanted.stdout.split()) <= set(names)
     page = project.read("docs/pipeline.md")
     assert all(f"`{name}`" in page for name in names)
+
+
+def test_servers_pull_with_the_key_of_their_environment(rendered):
+    project = rendered(use_docker=True, deploy_target="kamal", **KEYS)
+    jobs = parse("github", project)[github.CHANGE]["jobs"]
+    for name in ("deploy-staging", "deploy-production"):
+        passed = github.step_of(jobs[name], "make deploy")["env"]
+        assert (
+            passed.items()
+            >= {
+                "REGISTRY_USER": "${{ vars.REGISTRY_USER }}",
+                "REGISTRY_PASSWORD": "${{ secrets.REGISTRY_PASSWORD }}",
+            }.items()
+        )
+
+
+@pytest.mark.parametrize("provider", ["github", "gitlab"])
+@pytest.mark.parametrize("target", ["none", "fly", "kamal", "kubernetes"])
+def test_page_lists_each_key_where_it_is_set(rendered, provider, target):
+    answers = {"ci_provider": provider, "use_docker": True, "deploy_target": target}
+    page = rendered(**answers, **KEYS).read("docs/pipeline.md")
+    words = ("REGISTRY", "REGISTRY_USER", "REGISTRY_PASSWORD", "IMAGE", "can push")
+    assert all(word in page for word in words)
+    assert ("can only pull" in page) == (target in ("fly", "kamal"))
+    assert "ghcr.io" not in page
+    assert "token that can push" not in page
 
 
 def test_each_change_builds_its_image_once(every_pipeline):

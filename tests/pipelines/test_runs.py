@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from tests.deployment.platforms import Kubernetes
-from tests.pipelines.answers import PROVIDERS, of_every_provider
+from tests.pipelines.answers import KEYS, PROVIDERS, of_every_provider
+from tests.pipelines.readers import READERS
 from tests.pipelines.runners import sandbox
 from tests.pipelines.runners.circleci import run_circleci
 from tests.pipelines.runners.github import REVIEWED, run_github
@@ -26,19 +27,23 @@ pytestmark = [pytest.mark.slow, pytest.mark.seconds(15)]
 RUNNERS = {"github": run_github, "gitlab": run_gitlab, "circleci": run_circleci}
 NONE = REDIS_STATES["none"]
 URL = re.compile("https://[a-z.-]+")
-# The secrets of the registry, and of each environment
+# The secrets of the registry, and of each environment. The first four are GitLab's own.
 SECRETS = {
     "registry": {
         "CI_REGISTRY": "registry.example.com",
         "CI_REGISTRY_IMAGE": "registry.example.com/team/name",
         "CI_REGISTRY_USER": "robot",
-        "CI_REGISTRY_PASSWORD": "also-secret",
-        "REGISTRY": "registry.example.com",
-        "REGISTRY_USER": "robot",
-        "REGISTRY_PASSWORD": "also-secret",
-        "IMAGE": "registry.example.com/team/name",
+        "CI_REGISTRY_PASSWORD": "very-secret: can-push",
+        "REGISTRY": "docker.example.com",
+        "REGISTRY_USER": "robot$team",
+        "REGISTRY_PASSWORD": "very-secret: can-push",
+        "IMAGE": "docker.example.com/team/name",
     },
-    "staging": {"KUBECONFIG_CONTENT": "very-secret: my-project-staging"},
+    "staging": {
+        "KUBECONFIG_CONTENT": "very-secret: my-project-staging",
+        "REGISTRY_USER": "robot$pull",
+        "REGISTRY_PASSWORD": "very-secret: can-pull",
+    },
     "production": {"KUBECONFIG_CONTENT": "very-secret: my-project-production"},
 }
 
@@ -205,6 +210,32 @@ def test_main_is_published_once_and_deployed_twice(run, platform, provider):
     # The last job had the key of production.
     kept = (platform.folder / "kubeconfig").read_text()
     assert kept.endswith("very-secret: my-project-production")
+    assert "very-secret" not in str(done.logs)
+
+
+# What makes the job publish wait for test: a pattern in the file of the provider
+NEEDS = {
+    "github": (r"(\n  publish:\n(?:    .*\n)*?)    needs: test\n", r"\1"),
+    "gitlab": (r"(\npublish:\n(?:  .*\n)*?  needs:)\n    - test\n", r"\1 []\n"),
+    "circleci": (r"(      - publish:\n)          requires:\n +- test\n", r"\1"),
+}
+
+
+@of_every_provider
+def test_publish_logs_in_with_the_key_that_pushes(project, run, tmp_path, provider):
+    made = project(ci_provider=provider, use_docker=True, **KEYS)
+    file = made / READERS[provider].FILES[0]
+    text, number = re.subn(*NEEDS[provider], file.read_text())
+    assert number == 1
+    file.write_text(text)
+    made.commit()
+    (tmp_path / "platform").mkdir()
+    there = SimpleNamespace(folder=tmp_path / "platform")
+    done = run(provider, made, there, jobs=["publish"])
+
+    assert done.results["publish"] == "success", done.logs
+    pushed = "Pushed docker.example.com/team/name@sha256:"
+    assert pushed in done.logs["publish"], done.logs["publish"]
     assert "very-secret" not in str(done.logs)
 
 

@@ -285,9 +285,10 @@ def test_every_question_with_choices_is_combined():
         for name, question in QUESTIONS.items()
         if question["type"] == "bool" or "choices" in question
     }
-    # The first changes a job of the pipeline: tests/pipelines combines it. The others
+    # The first two change jobs of the pipeline: tests/pipelines combines them. The others
     # change few lines or add a file: WITHOUT_UPDATES combines them.
-    others = {"dependency_audit", "migration_safety", "use_renovate"}
+    others = {"dependency_audit", "image_registry"}
+    others |= {"migration_safety", "use_renovate"}
     assert asked - others == combined
     for name in combined:
         found = {answers.get(name, False) for answers in EVERY_COMBINATION.values()}

@@ -3,6 +3,7 @@
 import itertools
 from pathlib import Path
 
+import jinja2
 import yaml
 
 TEMPLATE = Path(__file__).resolve().parents[2]
@@ -54,6 +55,12 @@ def is_offered(answers):
     return answers.get("use_docker", False) or not needs_image
 
 
+def is_asked(question, answers):
+    """Return whether Copier asks a question that depends on these answers."""
+    condition = jinja2.Template(QUESTIONS[question]["when"])
+    return condition.render(answers) == "True"
+
+
 def label(question, value):
     """Return the part of a test id for an answer, which is empty for no."""
     return str(value) if not isinstance(value, bool) else question * value
@@ -95,6 +102,14 @@ ENFORCING = {
     for name, answers in combinations(
         "ci_provider", "redis", "use_docker", "deploy_target"
     ).items()
+}
+
+OTHER_REGISTRY = {
+    f"{name}-other": answers | {"image_registry": "other"}
+    for name, answers in combinations(
+        "ci_provider", "use_docker", "deploy_target"
+    ).items()
+    if is_asked("image_registry", answers)
 }
 
 

@@ -40,9 +40,10 @@ class Platform:
     commands = {}  # of the manual, with their options
     runs_image = False  # that the pipeline publishes
     # The tools of its jobs in addition to Python, git and make (GitHub's runners have all),
-    # and whether the jobs log in to the registry to read.
+    # and whether the jobs read the registry, or Docker even logs in to it.
     job_tools = ["python"]
     pulls_image = False
+    docker_login = False
 
     def __init__(self, project, folder, sites):
         self.project, self.folder, self.sites = project, folder, sites

@@ -28,7 +28,7 @@ class Fly(ByImage):
     }
     trace = r"\bfly\b|flyctl"
     job_tools = ["docker"]
-    pulls_image = True
+    pulls_image = docker_login = True
     # The commands of its manual with their options, as they are in the sources of
     # github.com/superfly/flyctl (0.4.87).
     commands = {

@@ -28,6 +28,10 @@ DAMAGES = {
 }
 
 
+# With a registry that has keys of its own, on the providers that have another one
+KEY_DAMAGES = {"github": by_name(github.KEYS), "gitlab": by_name(gitlab.KEYS)}
+
+
 def damage(files, rows):
     """Change parsed files in place. A path that does not exist is an error."""
     for path, operation, *value in rows:

@@ -114,3 +114,17 @@ ROWS = [
     ("no rollback", "rollback", "remove"),
     ("rollback of staging only", "rollback/on/workflow_dispatch/inputs/environment/options/production", "remove"),
 ]
+# With a registry that has keys of its own
+KEYS = [
+    ("key that pushes in every workflow", "ci/jobs/publish/environment", "remove"),
+    ("publish with the key of staging", "ci/jobs/publish/environment/name", "replace", "staging"),
+    ("publish recorded as a deployment", "ci/jobs/publish/environment/deployment", "remove"),
+    ("permission of no use", "ci/jobs/publish/permissions/packages", "add", "write"),
+    ("no login with a key", "ci/jobs/publish/steps/login-action", "remove"),
+    ("login with the token of the job", "ci/jobs/publish/steps/login-action/with/password", "replace", "${{ github.token }}"),
+    ("login to a fixed registry", "ci/jobs/publish/steps/login-action/with/registry", "replace", "ghcr.io"),
+    ("push to the registry of the provider", "ci/jobs/publish/env/IMAGE", "replace", "ghcr.io/${{ github.repository }}"),
+    ("key for all steps", "ci/jobs/publish/env/KEY", "add", "${{ secrets.REGISTRY_PASSWORD }}"),
+    ("key on a pull request", "ci/jobs/build/steps/1", "copy from", "ci/jobs/publish/steps/login-action"),
+    ("deployment with the key that pushes", "ci/jobs/deploy-staging/environment/name", "replace", "registry"),
+]

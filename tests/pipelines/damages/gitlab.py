@@ -94,3 +94,15 @@ ROWS = [
     ("no rollback", "rollback-production", "remove"),
     ("rollback after all stages", "rollback-staging/needs", "remove"),
 ]
+# With a registry that has keys of its own
+KEYS = [
+    ("publish without a key", "publish/environment", "remove"),
+    ("publish with the key of staging", "publish/environment/name", "replace", "staging"),
+    ("publish recorded as a deployment", "publish/environment/action", "remove"),
+    ("no login with a key", "publish/script/docker login", "remove"),
+    ("login with the token of the job", "publish/script/docker login", "substitute", r"\$REGISTRY_P", "$CI_REGISTRY_P"),
+    ("login to a fixed registry", "publish/script/docker login", "substitute", r'"\$REGISTRY"', "registry.example.com"),
+    ("push to the registry of the provider", "publish/variables", "add", {"IMAGE": "$CI_REGISTRY_IMAGE"}),
+    ("key on a merge request", "build/script/0", "copy from", "publish/script/docker login"),
+    ("deployment with the key that pushes", "deploy-staging/environment/name", "replace", "registry"),
+]

@@ -151,6 +151,7 @@ def read_job(job, options, file):
         publishes=read_published(steps, file),
         write_permissions=["packages"]
         * ("registry" in begun and "make publish" in run),
+        logs_in="registry" in begun,
         consumes=read_consumed(options, steps, file),
         secrets=[project_context(name) for name in read_contexts(options)],
         concurrency_group=options.get("serial-group", "").removeprefix(GROUP),

@@ -50,16 +50,24 @@ APPROVED = {
     "env": {"TOKEN": "${{ github.token }}"},
 }
 IMAGE = "ghcr.io/${{ github.repository }}"
+OTHER_IMAGE = "${{ vars.IMAGE }}"
 LOGIN = {
     "registry": "ghcr.io",
     "username": "${{ github.actor }}",
     "password": "${{ github.token }}",
+}
+# A key of the job's environment
+OTHER_LOGIN = {
+    "registry": "${{ vars.REGISTRY }}",
+    "username": "${{ vars.REGISTRY_USER }}",
+    "password": "${{ secrets.REGISTRY_PASSWORD }}",
 }
 # With these, Kamal's servers pull the image.
 PULL = {
     "REGISTRY_USER": "${{ github.actor }}",
     "REGISTRY_PASSWORD": "${{ github.token }}",
 }
+OTHER_USER = {"REGISTRY_USER": "${{ vars.REGISTRY_USER }}"}
 # With these, `make check-migrations` finds the migrations of a change, which GitHub has
 # merged into its target branch, and prints its warnings as GitHub's annotations. A change
 # in the merge queue may be several commits.
@@ -170,11 +178,12 @@ def read_job(name, job):
     }
     password = services.get("postgres", {}).get("env", {}).get("POSTGRES_PASSWORD")
     needs = job.get("needs", [])
+    image = OTHER_IMAGE if environment_of(job) == "registry" else IMAGE
     read = Job(
         run=[step["run"] for step in job["steps"] if "run" in step],
         needs=[needs] if isinstance(needs, str) else needs,
         services=list(listening.values()),
-        variables=resolve_addresses(job.get("env", {}), listening, password, IMAGE),
+        variables=resolve_addresses(job.get("env", {}), listening, password, image),
         may_fail=job.get("continue-on-error") == "true",
         has_timeout="timeout-minutes" in job,
         is_cached=False,
@@ -208,9 +217,22 @@ def read_permissions(job, read):
             read.write_permissions.append(scope)
         elif (scope, access) not in READS:
             read.unrecognised.append((scope, access))
-    # Exactly the jobs that log in to the registry may read it.
-    if ("packages" in permissions) != ("registry" in read.secrets):
+    has_key = any(step.get("with") == OTHER_LOGIN for step in job["steps"])
+    environment = environment_of(job)
+    if has_key and environment == "registry":
+        read.write_permissions.append("packages")
+    elif has_key and not environment:
+        read.unrecognised.append("a login without a key")
+    # Exactly the jobs that log in to GitHub's registry may read it.
+    needs_permission = "registry" in read.secrets and environment != "registry"
+    if ("packages" in permissions) != needs_permission:
         read.unrecognised.append("a login without a permission, or the reverse")
+
+
+def environment_of(job):
+    """Return the name of a job's environment, or an empty text."""
+    environment = job.get("environment", "")
+    return environment.get("name", "") if isinstance(environment, dict) else environment
 
 
 def read_environment(job, read):
@@ -221,8 +243,7 @@ def read_environment(job, read):
         deploys = "make deploy" in read.run
         if environment.get("deployment") != (None if deploys else "false"):
             read.unrecognised.append(environment)
-        environment = environment.get("name")
-    if environment:
+    if environment := environment_of(job):
         read.secrets.append(environment)
         # The other providers pass it on automatically.
         for name in ("SMOKE_SECONDS", "WATCH_SECONDS"):
@@ -278,7 +299,7 @@ def read_command(step, read):
             read.unrecognised.append("a failure that the run does not show")
         others = dict(others.items() - OUTCOME.items())
         login = ["registry"] if others == PULL else SECRET.findall(str(others))
-        read.secrets += login
+        read.secrets += [] if others == OTHER_USER else login
     else:
         read.secrets += SECRET.findall(str(step))
     if step.get("run") == "make check-migrations":
@@ -286,6 +307,11 @@ def read_command(step, read):
         if step.get("env") != CHECK_MIGRATIONS:
             read.unrecognised.append(step.get("env"))
     read.unrecognised += unknown(step, known)
+
+
+def step_of(job, command):
+    """Return the step of a job that runs a command."""
+    return next(step for step in job["steps"] if step.get("run") == command)
 
 
 def passed_on(step):
@@ -339,7 +365,11 @@ def read_download(step, options, read):
 
 
 def read_login(step, options, read):
-    read.secrets += ["registry"] if options == LOGIN else SECRET.findall(str(step))
+    """Read a login with the job's token, or with the key of its environment."""
+    read.logs_in = True
+    if options != OTHER_LOGIN:
+        login = ["registry"] if options == LOGIN else SECRET.findall(str(step))
+        read.secrets += login
 
 
 def read_builder(step, options, read):

@@ -56,6 +56,13 @@ PULL = {
     "REGISTRY_USER": "$CI_REGISTRY_USER",
     "REGISTRY_PASSWORD": "$CI_REGISTRY_PASSWORD",
 }
+IMAGE = "$CI_REGISTRY_IMAGE"
+# The environment that has the key that pushes, and its other variables, by docs/pipeline.md
+KEY = {"name": "registry", "action": "access"}
+KEY_VARIABLES = {"IMAGE": "the registry's"}
+LOGIN = (
+    'echo "{0}_PASSWORD" | docker login --username "{0}_USER" --password-stdin "{0}"'
+)
 # During a deploy freeze, the job of production refuses to run.
 REFUSE = (
     'test -z "$CI_DEPLOY_FREEZE" || { echo "Refusing to deploy during a deploy freeze.'
@@ -69,10 +76,8 @@ SETUP = {
     re.escape(REFUSE): "freeze",
     "docker context create tls": "context",
     r"docker buildx create --driver-opt image=(\S+) --use tls": "builder",
-    re.escape(
-        'echo "$CI_REGISTRY_PASSWORD" | docker login'
-        ' --username "$CI_REGISTRY_USER" --password-stdin "$CI_REGISTRY"'
-    ): "registry",
+    re.escape(LOGIN.format("$CI_REGISTRY")): "registry",
+    re.escape(LOGIN.format("$REGISTRY")): "key",
 }
 WORKFLOWS = {"request", "main", "rollback", "nightly"}
 SOURCE = "$CI_PIPELINE_SOURCE"
@@ -188,16 +193,20 @@ def read_job(job, rule, earlier, file):
     begun, run = split_setup(job.get("before_script", []) + job["script"], SETUP)
     names = [it["name"] for it in services if it["alias"] != "docker"]
     settings = file.get("variables", {})
+    has_key = job.get("environment", {}) == KEY
     read = Job(
         run=run,
         needs=job.get("needs", earlier),
         services=[without_digest(name) for name in names],
-        variables=read_variables(job.get("variables", {}), services),
+        variables=read_variables(
+            job.get("variables", {}), services, None if has_key else IMAGE
+        ),
         may_fail=rule.get("allow_failure") == "true" and not is_optional(rule),
         has_timeout="timeout" in job,
         is_cached=job.get("cache") == CACHE,
         tools=read_tools(job, begun),
         write_permissions=["packages"] if "make publish" in run else [],
+        logs_in=bool({"registry", "key"} & {*begun}),
         concurrency_group=job.get("resource_group", ""),
         main_only=rule.get("if", "").endswith(MAIN),
         manual=rule.get("when") == "manual" and not is_optional(rule),
@@ -211,6 +220,8 @@ def read_job(job, rule, earlier, file):
     read_freeze(job, begun, read)
     if "registry" in begun or PULL.items() <= job.get("variables", {}).items():
         read.secrets.append("registry")
+    if "key" in begun and not read.secrets:
+        read.unrecognised.append("a login without a key")
     if read.concurrency_group and job.get("interruptible") != "false":
         read.unrecognised.append("a deployment that can be cancelled")
     if job.get("cache") not in (CACHE, []):
@@ -221,8 +232,11 @@ def read_job(job, rule, earlier, file):
     return read
 
 
-def read_variables(variables, services):
-    """Return the variables of a job that a make target reads."""
+def read_variables(variables, services, repository):
+    """Return the variables of a job that a make target reads.
+
+    `repository` is GitLab's name for the images, if the job pushes there.
+    """
     listening = {
         (service["alias"], PORTS[image]): image
         for service in services
@@ -235,7 +249,7 @@ def read_variables(variables, services):
     }
     # The services get the job's variables, so their password is the job's.
     password = variables.get("POSTGRES_PASSWORD")
-    return resolve_addresses(kept, listening, password, "$CI_REGISTRY_IMAGE")
+    return resolve_addresses(kept, listening, password, repository)
 
 
 def unknown_rule(rule):
@@ -252,7 +266,9 @@ def read_environment(job, read):
         read.secrets.append(whole["name"])
         read.unrecognised += unknown(whole, {"name", "url", "action"})
         deploys = "make deploy" in read.run
-        if whole.get("action") != (None if deploys else "prepare"):
+        if whole == KEY:
+            read.variables = KEY_VARIABLES | read.variables
+        elif whole.get("action") != (None if deploys else "prepare"):
             read.unrecognised.append(whole)
 
 

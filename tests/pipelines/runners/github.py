@@ -27,7 +27,9 @@ EVENTS = {
     "nightly": ("nightly.yml", "schedule"),
     "rollback-staging": ("rollback.yml", "workflow_dispatch"),
 }
-ENVIRONMENTS = ("staging", "production")
+ENVIRONMENTS = ("registry", "staging", "production")
+# These are no secrets: GitHub would hide them in logs.
+VARIABLES = ("REGISTRY", "REGISTRY_USER", "IMAGE")
 # With these, a job reads the rules of an environment from tests/deployment/sites.py.
 API = "http://localhost:8000/github-api"
 TOKEN = {"GITHUB_TOKEN": "token-of-the-job"}
@@ -77,10 +79,12 @@ def run_github(
         payload = {"merge_group": {"base_sha": project.head()}}
         (sandbox.scratch / "event").write_text(json.dumps(payload))
         command.append(f"--eventpath={sandbox.scratch / 'event'}")
+    registry = sandbox.secrets.get("registry", {})
+    others = {name: registry[name] for name in VARIABLES if name in registry}
     files = {
         "secret": secrets | TOKEN,
         "input": inputs,
-        "var": LIMITS | (variables or {}),
+        "var": LIMITS | others | (variables or {}),
     }
     if sandbox.stand_in and rules is not None:
         write_environment(sandbox.stand_in / "github", rules)
@@ -121,7 +125,8 @@ def read_secrets(secrets, environments):
     found = {}
     for environment in environments:
         for name, value in secrets.get(environment, {}).items():
-            found.setdefault(name, []).append(value)
+            if name not in VARIABLES:
+                found.setdefault(name, []).append(value)
     return {name: " ".join(values) for name, values in found.items()}
 
 

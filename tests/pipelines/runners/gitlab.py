@@ -63,7 +63,7 @@ def run_gitlab(project, sandbox: Sandbox, workflow="main", jobs=(), inputs=None)
     # The folder in the file would be an empty cache.
     command += [f"--variable=UV_CACHE_DIR={environment['UV_CACHE_DIR']}"]
     for name, value in registry.items():
-        if name != "IMAGE":  # The file sets it.
+        if name.startswith("CI_"):  # Every job has these.
             command.append(f"--variable={name}={value}")
     variables = checkout / VARIABLES
     variables.write_text(yaml.safe_dump(scope(sandbox.secrets)))
@@ -91,7 +91,7 @@ def run_gitlab(project, sandbox: Sandbox, workflow="main", jobs=(), inputs=None)
 def scope(secrets):
     """Return the variables of the environments, each with its value for each of them."""
     variables = {}
-    for environment in secrets.keys() - {"registry"}:
+    for environment in secrets:
         for name, value in secrets[environment].items():
             variable = variables.setdefault(name, {"type": "variable", "values": {}})
             variable["values"][environment] = value
