@@ -25,6 +25,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
+from xml.etree.ElementTree import Element, ElementTree, SubElement
 
 import pages
 import smoke
@@ -37,6 +38,7 @@ MIGRATIONS = "Applied migrations are kept: a rollback reverses none."
 BY_HAND = 'follow "By hand" in docs/deployment.md'
 REPORTED: list[str] = []  # the lines of the outcome
 OUTCOME = Path("reports", "exit-code")
+RESULT = OUTCOME.with_name("deployment.xml")
 LIMIT = "what it started may go on there, so check that before you deploy again"
 UNCERTAIN = f"It is not certain which release runs: {BY_HAND}."
 
@@ -84,6 +86,7 @@ def main():
     os.chdir(ROOT)
     with contextlib.suppress(OSError):
         OUTCOME.unlink(missing_ok=True)
+        RESULT.unlink(missing_ok=True)
     handle_signals(cancel)
     try:
         code = action(name)
@@ -117,6 +120,7 @@ def write_outcome(title, code):
     with the path of the run's summary.
     """
     write_code(code)
+    write_result(title, code)
     if not code:
         return
     text = "\n".join(REPORTED)
@@ -137,6 +141,19 @@ def write_code(code):
     with contextlib.suppress(OSError):  # The exit code is the same without it.
         OUTCOME.parent.mkdir(exist_ok=True)
         OUTCOME.write_text(f"{code}\n")
+
+
+def write_result(title, code):
+    """Write the outcome as a test in JUnit's format, which most pipelines show."""
+    suite = Element("testsuite", name="deployment")
+    test = SubElement(suite, "testcase", classname="deployment", name=title)
+    if code:
+        text = "\n".join(REPORTED)
+        # XML has no control characters, such as those of a platform's colours.
+        text = "".join(it for it in text if it.isprintable() or it == "\n")
+        SubElement(test, "failure", message=f"exit code {code}").text = text
+    with contextlib.suppress(OSError):
+        ElementTree(suite).write(RESULT)
 
 
 def handle_signals(handler):

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+from xml.etree import ElementTree
 
 import pytest
 
@@ -484,6 +485,12 @@ def test_exit_code_and_outcome_reach_the_pipeline(running, tmp_path):
         assert paged.stdout == ("page\n" if code == 3 else "")
         errors = re.findall("^::error title=(.*)::(.*)$", output, re.MULTILINE)
         assert (len(errors), summary.exists()) == ((1, True) if code else (0, False))
+        (test,) = ElementTree.parse(
+            platform.project / "reports/deployment.xml"
+        ).getroot()
+        assert test.get("name") == "deploy staging"
+        failures = [(it.get("message"), it.text) for it in test]
+        assert len(failures) == len(errors)
         if code:
             ((title, message),) = errors
             lines = message.split("%0A")
@@ -494,6 +501,7 @@ def test_exit_code_and_outcome_reach_the_pipeline(running, tmp_path):
                 f"### deploy staging: exit code {code}\n\n```text\n{reported}\n```\n"
             )
             assert summary.read_text() == wanted
+            assert failures == [(f"exit code {code}", reported)]
     assert lines[-2:] == [f"Release {bad} answers.", UNCERTAIN]
 
 

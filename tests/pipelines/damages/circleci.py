@@ -73,6 +73,7 @@ ROWS = [
     ("digest without an artifact", "jobs/publish/steps/store_artifacts", "remove"),
     ("digest not promoted", "jobs/deploy-staging/steps/persist_to_workspace", "remove"),
     ("digest promoted from production", "jobs/deploy-production/steps/end", "copy from", "jobs/publish/steps/persist_to_workspace"),
+    ("failure that no tab shows", "jobs/deploy-production/steps/store_test_results", "remove"),
     ("deployment without its tools", "jobs/deploy-staging/steps/tools", "remove"),
     ("rollback on each push", "workflows/rollback-staging/when", "replace", RUN_CI),
     ("rollback from any branch", f"{ROLLBACK}/filters", "remove"),

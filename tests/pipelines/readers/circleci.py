@@ -24,6 +24,7 @@ KEY = 'uv-{{ checksum ".python-version" }}-{{ checksum "requirements-dev.txt" }}
 # The cache is written once; every job begins with it.
 RESTORE = {"key": KEY}
 REPORTS, DIGEST = {"path": "reports"}, {"path": PROMOTED["image"]}
+OUTCOME = {"path": "reports/deployment.xml"}  # of a deployment or a rollback
 PERSIST = {name: {"root": ".", "paths": [path]} for name, path in PROMOTED.items()}
 ATTACH = {"at": "."}
 SAVE = {"key": KEY, "paths": ["~/.cache/uv"], "when": "always"}
@@ -192,6 +193,9 @@ def read_unrecognised(job, options, executor, steps):
         found += unknown_step(*step)
     if str(options.get("filters")) not in ("None", *FILTERS):
         found.append(options["filters"])
+    is_shown = ("store_test_results", OUTCOME) in steps
+    if is_shown != ("serial-group" in options):
+        found.append("a failure that the run does not show")
     if steps[0] != ("checkout", {}):
         found.append("no checkout")
     return found
@@ -295,7 +299,7 @@ def unknown_step(step, body):
         "checkout": [{}],
         "restore_cache": [RESTORE],
         "save_cache": [SAVE],
-        "store_test_results": [REPORTS],
+        "store_test_results": [REPORTS, OUTCOME],
         "store_artifacts": [REPORTS, DIGEST],
         "persist_to_workspace": [*PERSIST.values()],
         "attach_workspace": [ATTACH],

@@ -41,6 +41,8 @@ REPORTS = {
         },
     },
 }
+# What the pipeline shows of a deployment or a rollback
+OUTCOME = {"junit": "reports/deployment.xml"}
 DIGESTS = {
     name: {"expire_in": "3 months", "paths": [path]} for name, path in PROMOTED.items()
 }
@@ -285,10 +287,12 @@ def read_artifacts(job, file, read):
     """Read the artifacts of a job, and those of the jobs that it needs."""
     needed = [file.get(name, {}).get("artifacts") for name in read.needs]
     read.consumes = [name for name, kept in DIGESTS.items() if kept in needed]
-    if "artifacts" in job:
-        is_whole = job["artifacts"] == REPORTS and "coverage" in job
-        kept = "reports" if is_whole else job["artifacts"]
-        read.publishes.append(name_of(kept, DIGESTS))
+    artifacts = dict(job.get("artifacts", {}))
+    if read.concurrency_group and artifacts.pop("reports", None) != OUTCOME:
+        read.unrecognised.append("a failure that the run does not show")
+    if artifacts:
+        is_whole = artifacts == REPORTS and "coverage" in job
+        read.publishes.append(name_of("reports" if is_whole else artifacts, DIGESTS))
 
 
 def read_tools(job, begun):
