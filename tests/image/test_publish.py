@@ -140,11 +140,12 @@ def test_publish_refuses_files_that_no_commit_has(project, path):
     assert not (project / ".calls").exists()
 
 
-def test_publish_builds_for_the_named_platform(project):
-    make_ok(project, "publish", "IMAGE=example.com/name", "PLATFORM=linux/arm64")
+@pytest.mark.parametrize("platform", ["linux/arm64", "linux/amd64,linux/arm64"])
+def test_publish_builds_for_the_named_platforms(project, platform):
+    make_ok(project, "publish", "IMAGE=example.com/name", f"PLATFORM={platform}")
 
     words = call(project)
-    assert words[words.index("--platform") + 1] == "linux/arm64"
+    assert words[words.index("--platform") + 1] == platform
 
 
 def test_publish_fails_with_docker_or_without_a_digest(project):
