@@ -192,7 +192,9 @@ def adapt_deployment(job, provider, platform, registry):
     job = replace(job, tools=tools)
     if "make deploy" in job.run:
         job = replace(job, logs_in=platform.docker_login)
-        if platform.pulls_image and registry == "provider":
+        # The other provider has no registry, and so no token for one.
+        has_token = registry == "provider" and provider in ("github", "gitlab")
+        if platform.pulls_image and has_token:
             job = replace(job, secrets=[*job.secrets, "registry"])
     return job if platform.runs_image else replace(job, consumes=[], publishes=[])
 

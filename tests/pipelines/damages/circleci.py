@@ -44,6 +44,7 @@ ROWS = [
     ("no publish", f"{CI}/publish", "remove"),
     ("publish without test", f"{CI}/publish/requires", "remove"),
     ("secrets on a pull request", f"{CI}/build/context", "add", REGISTRY),
+    ("deployment with the key that pushes", f"{CI}/deploy-staging/context", "replace", ["my-project-staging", REGISTRY]),
     ("wrong secrets", f"{CI}/publish/context", "replace", PRODUCTION),
     ("extra secrets", f"{CI}/publish/context", "replace", [REGISTRY, PRODUCTION]),
     ("publish without secrets", f"{CI}/publish/context", "remove"),

@@ -57,8 +57,8 @@ OLDER = "git checkout --quiet HEAD~<< pipeline.parameters.older >>"
 CONTEXT_PREFIX = "my-project-"
 # The variables that a context holds, by docs/pipeline.md, and make reads.
 CONTEXTS = {"registry": {"IMAGE": "the registry's"}}
-# A deployment runs a digest, with the system's Python.
-DEPLOYMENT_VARIABLES = {"IMAGE": "", "PYENV_VERSION": "system"}
+# A deployment runs the system's Python.
+DEPLOYMENT_VARIABLES = {"PYENV_VERSION": "system"}
 ENTRY_KEYS = {"requires", "context", "filters", "serial-group", "type"}
 
 
@@ -167,7 +167,7 @@ def read_job(job, options, file):
     read_inputs(read)
     if read.concurrency_group:
         read.variables = without(DEPLOYMENT_VARIABLES, read.variables)
-    if "registry" in begun and "registry" not in read.secrets:
+    if "registry" in begun and not read.secrets:
         read.unrecognised.append("a login without its context")
     return read
 
