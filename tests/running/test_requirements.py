@@ -26,10 +26,13 @@ def known_packages(rendered, shared_folder):
     with (shared_folder / "packages.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
-            # The metadata of some packages differs between Pythons.
+            # The metadata of some packages differs between Pythons. A platform without
+            # a disk brings packages, too.
             versions = combinations("django_version", "python_version").items()
             projects = [
-                rendered(**FULL, **its).copy_to(shared_folder / name)
+                rendered(**FULL, **its, deploy_target="heroku").copy_to(
+                    shared_folder / name
+                )
                 for name, its in versions
             ]
             # They mostly wait for the network.
