@@ -177,6 +177,8 @@ def deploy(name):
         check(target, environment, release)
         running = first(history(target, environment))
         old = find_running(environment) if running else ""
+        if old:
+            check_order(environment, release, old)
         crashed = watched and find_crashes(target, environment, release)
         now = old or "no release that answers"
         print(f"Deploying {release} to {name}, which runs {now}.", flush=True)
@@ -301,6 +303,25 @@ def find_commit(name):
     if done.returncode:
         raise Refused(f"Set RELEASE to a commit of this repository, not {name!r}.")
     return done.stdout.strip()
+
+
+def check_order(environment, release, running):
+    """Refuse to replace the running release by an older commit without $ALLOW_OLDER.
+
+    Of two pushes, the older one's job may come last, and an old job can be run again.
+    """
+    command = ["git", "merge-base", "--is-ancestor", "--", release, running]
+    code = subprocess.run(command, cwd=ROOT, stderr=subprocess.DEVNULL).returncode
+    is_older = code == 0 and release != running
+    if is_older and os.environ.get("ALLOW_OLDER") != "yes":
+        raise Refused(
+            f"Refusing to deploy {release} to {environment.name}: "
+            f"it is older than {running}, which runs there. "
+            f"To roll {environment.name} back, run `make rollback`. "
+            "To deploy the older commit anyway, set ALLOW_OLDER=yes."
+        )
+    if code > 1:
+        print(f"This clone does not have {running}, which may be newer.", flush=True)
 
 
 def find_running(environment):

@@ -68,6 +68,26 @@ def test_same_release_can_be_deployed_again(running, target):
     assert platform.calls()
 
 
+@on_each_platform
+def test_older_commit_is_deployed_only_on_request(running, target):
+    platform = running(target)
+    old, new = platform.commits[:2]
+    platform.run("deploy", "staging", new)
+    before = platform.calls()
+
+    code, output = platform.run("deploy", "staging", old)
+
+    assert code == 2, output
+    assert f"deploy {old} to staging: it is older than {new}, which runs" in output
+    assert "To roll staging back, run `make rollback`. To deploy the older" in output
+    assert platform.calls() == before
+
+    code, output = platform.run("deploy", "staging", old, ALLOW_OLDER="yes")
+
+    assert code == 0, output
+    assert platform.running("staging") == old
+
+
 @pytest.mark.parametrize(
     ("target", "name", "step", "words"),
     [
@@ -420,14 +440,29 @@ def test_release_that_does_not_answer_is_rolled_back_on_request(running):
     assert platform.running("staging") == first
 
 
+def test_running_commit_that_the_clone_lacks_is_reported(running, tmp_path):
+    platform = running("kubernetes")
+    first, _, newest = platform.commits
+    platform.project = clone_newest(platform.project, tmp_path / "clone")
+
+    code, output = platform.run("deploy", "staging", newest)
+
+    assert code == 0, output
+    assert f"This clone does not have {first}, which may be newer." in output
+
+
+def clone_newest(project, folder):
+    """Return a clone of a project that has only its newest commit."""
+    command = ["git", "clone", "--quiet", "--depth", "1", f"file://{project.path}"]
+    subprocess.run([*command, folder], check=True)
+    return Project(folder)
+
+
 def test_rollback_needs_no_commit_in_the_clone(running, tmp_path):
     platform = running("kubernetes")
     first, second = platform.commits[:2]
     platform.run("deploy", "staging", second)
-    clone, source = tmp_path / "clone", f"file://{platform.project.path}"
-    command = ["git", "clone", "--quiet", "--depth", "1", source, clone]
-    subprocess.run(command, check=True)
-    platform.project = Project(clone)
+    platform.project = clone_newest(platform.project, tmp_path / "clone")
 
     code, output = platform.run("rollback", "staging", second[:12])
 

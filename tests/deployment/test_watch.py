@@ -117,13 +117,13 @@ def test_crash_of_the_previous_release_is_not_blamed_on_the_next(running, target
 
 
 def test_query_of_the_processes_is_repeated(platform):
-    old, new = platform.commits[:2]
+    new, newest = platform.commits[1:]
 
     code, output = platform.run("deploy", "staging", new, STAND_IN_FAILS="ps-once")
     assert code == 0, output
 
     (platform.folder / "calls").unlink()
-    code, output = platform.run("deploy", "staging", old, STAND_IN_FAILS="ps")
+    code, output = platform.run("deploy", "staging", newest, STAND_IN_FAILS="ps")
     assert code == 0, output
     failed = "`heroku ps --app my-project-staging --json` failed."
     assert f"does not report whether a process crashed: {failed}\n" in output

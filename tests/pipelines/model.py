@@ -39,6 +39,8 @@ class Job:
     keeps_credentials: bool = False
     # Its clone has the commits that a change is compared with, and make knows them.
     knows_base: bool = False
+    # Its clone shows whether the running commit, which may be newer, comes after its own.
+    knows_order: bool = False
     # What it can read: an environment, or "registry": the key that pushes the image, or the
     # token of a job that pulls it. Other keys that pull are those of an environment.
     secrets: list = field(default_factory=list)
@@ -108,12 +110,14 @@ DEPLOYMENT = {
         needs=["publish", "audit"],
         consumes=["image"],
         publishes=["staging"],
+        knows_order=True,
     ),
     "deploy-production": deployment(
         *("deploy", "production"),
         needs=["deploy-staging"],
         consumes=["staging"],
         manual=True,
+        knows_order=True,
     ),
 }
 ROLLBACK = {

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from tests.deployment.platforms import platform_of
 from tests.pipelines.answers import (
     COMBINATIONS,
     KEYS,
@@ -111,6 +112,16 @@ def test_page_lists_each_key_where_it_is_set(rendered, provider, target):
     assert ("can only pull" in page) == (target in ("fly", "kamal"))
     assert "ghcr.io" not in page
     assert "token that can push" not in page
+
+
+@pytest.mark.parametrize("target", sorted(set(TARGETS) - {"none"}))
+def test_deploy_jobs_clone_the_files_that_their_target_needs(rendered, target):
+    project = rendered(use_docker=True, deploy_target=target)
+    jobs = parse("github", project)[github.CHANGE]["jobs"]
+    needs_files = platform_of(deploy_target=target, use_docker=True).needs_files
+    for name in ("deploy-staging", "deploy-production"):
+        options = jobs[name]["steps"][0]["with"]
+        assert ("filter" not in options) == needs_files
 
 
 def test_each_change_builds_its_image_once(every_pipeline):

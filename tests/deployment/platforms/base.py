@@ -44,6 +44,7 @@ class Platform:
     job_tools = ["python"]
     pulls_image = False
     docker_login = False
+    needs_files = False  # of all commits, which it accepts only together
 
     def __init__(self, project, folder, sites):
         self.project, self.folder, self.sites = project, folder, sites

@@ -32,6 +32,7 @@ class Heroku(Platform):
     }
     trace = "heroku|procfile|dyno"
     job_tools = ["node"]
+    needs_files = True
     # The commands of its manual with their options, as they are in the sources of
     # github.com/heroku/cli (11.10).
     commands = {

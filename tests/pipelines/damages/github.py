@@ -100,6 +100,8 @@ ROWS = [
     ("deployment without a digest", "ci/jobs/deploy-staging/steps/download-artifact", "remove"),
     ("digest not promoted", "ci/jobs/deploy-staging/steps/upload-artifact", "remove"),
     ("production of the published image", "ci/jobs/deploy-production/steps/download-artifact/with/name", "replace", "image"),
+    ("deployment in a clone without newer commits", "ci/jobs/deploy-staging/steps/checkout/with/fetch-depth", "remove"),
+    ("deployment in a clone of another filter", "ci/jobs/deploy-staging/steps/checkout/with/filter", "replace", "tree:1"),
     ("deployment without its tools", "ci/jobs/deploy-staging/steps/make tools", "remove"),
     ("deployment with write permission", "ci/jobs/deploy-staging/permissions/packages", "add", "write"),
     ("read permission without login", "ci/jobs/deploy-staging/permissions/packages", "add", "read"),

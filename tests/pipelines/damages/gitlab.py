@@ -87,6 +87,7 @@ ROWS = [
     ("digest not promoted", "deploy-staging/artifacts", "remove"),
     ("production of the published image", "deploy-production/needs/0", "copy from", "deploy-staging/needs/publish"),
     ("failure that no tab shows", ".deploy/artifacts/reports", "remove"),
+    ("deployment in a clone without newer commits", ".deploy/variables/GIT_DEPTH", "remove"),
     ("deployment without its tools", "deploy-staging/script/make tools", "remove"),
     ("rollback on each push", "rollback-staging/rules", "remove"),
     ("rollback that blocks the pipeline", "rollback-staging/rules/0/allow_failure", "remove"),

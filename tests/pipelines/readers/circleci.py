@@ -158,6 +158,7 @@ def read_job(job, options, file):
         concurrency_group=options.get("serial-group", "").removeprefix(GROUP),
         # A checkout has all branches, and their history.
         knows_base="make check-migrations" in run and ("checkout", {}) in steps,
+        knows_order="make deploy" in run and ("checkout", {}) in steps,
         manual=options["type"] == "approval",
         main_only=filters == {"main", "rollback"},
         unrecognised=read_unrecognised(job, options, executor, steps),

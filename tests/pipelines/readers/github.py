@@ -97,6 +97,7 @@ OLDER = {
     "env": {"OLDER": "${{ inputs.older }}"},
 }
 DEPTH = "100"
+FILTERS = ("tree:0", None)  # All commits, with no files of others, or with all files
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*")
 
 
@@ -340,10 +341,14 @@ def read_action(step, read):
 
 def read_checkout(step, options, read):
     read.keeps_credentials = options.get("persist-credentials") != "false"
-    # Heroku needs the whole history, and a rollback older commits.
+    # A rollback has older commits as well.
     is_deep = options.get("fetch-depth") == DEPTH
     read.knows_base = is_deep and "make check-migrations" in read.run
-    read.unrecognised += unknown(options, {"persist-credentials", "fetch-depth"})
+    known = {"persist-credentials", "fetch-depth"}
+    if options.get("fetch-depth") == "0" and options.get("filter") in FILTERS:
+        known |= {"filter"}
+        read.knows_order = True
+    read.unrecognised += unknown(options, known)
 
 
 def read_uv(step, options, read):

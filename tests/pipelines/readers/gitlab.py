@@ -215,6 +215,9 @@ def read_job(job, rule, earlier, file):
         # GitLab lets a person set any variable, and each older pipeline keeps its job.
         inputs=["release", "older"] if is_optional(rule) else [],
         knows_base=BASE.items() <= job.get("variables", {}).items(),
+        # GitLab fetches the branch as well as the commit. 0 is the whole history.
+        knows_order="make deploy" in run
+        and job.get("variables", {}).get("GIT_DEPTH") in ("100", "0"),
         keeps_credentials=settings.get("FF_GIT_URLS_WITHOUT_TOKENS") != "true",
         unrecognised=unknown(job, JOB_KEYS) + unknown_rule(rule),
     )
