@@ -10,6 +10,7 @@ switch(...)                 replace the running release
 crashes(...)                return the crashes of the processes that run a release
 roll_back(...)              restore a release, which `history` has returned
 migrate(...)                optional: migrate, where `switch` does not
+create_restore_point(...)   optional: create one of the database, and return its name
 record_promotion(...)       optional: record the release for the next environment
 logged_in()                 optional: a context in which the command line has its key
 """
@@ -52,11 +53,15 @@ def run(*command, timeout=TIMEOUT):
 
 def read(*command):
     """Run a command that prints JSON; return the data. Raise Failed if it fails."""
-    output = _run(command, TIMEOUT, stdout=subprocess.PIPE)
     try:
-        return json.loads(output)
+        return json.loads(read_text(*command))
     except ValueError as error:
         raise Failed(f"`{shlex.join(command)}` did not print JSON") from error
+
+
+def read_text(*command):
+    """Run a command; return what it printed. Raise Failed if it fails."""
+    return _run(command, TIMEOUT, stdout=subprocess.PIPE)
 
 
 def keep_output():

@@ -11,7 +11,7 @@ import time
 import urllib.request
 
 import smoke
-from commands import TIMEOUT, Failed, NotReplaced, Refused, TimedOut, read, run
+from commands import TIMEOUT, Failed, NotReplaced, Refused, TimedOut, read, read_text, run
 from pages import REQUEST_ERRORS, describe
 
 TOOLS = ("git", "heroku")
@@ -67,6 +67,18 @@ def history(environment):
     ]
     newest = next((n for n, it in enumerate(ran) if it["slug"]["id"] in builds), 0)
     return [(f"v{it['version']}", it["slug"]["id"]) for it in ran[newest:]]
+
+
+def create_restore_point(environment):
+    """Capture a backup of the app's database; return its id."""
+    app = environment.settings["app"]
+    run("heroku", "pg:backups:capture", "--app", app)
+    newest = read_text("heroku", "pg:backups:info", "--app", app)
+    # The command line may color the id.
+    found = re.search(r"Backup .*?(b\d{3,})", newest)
+    if not found:
+        raise Failed(f"Heroku does not list the backup of {app}")
+    return f"the backup {found[1]} of {app}"
 
 
 def switch(environment, release):

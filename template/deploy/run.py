@@ -28,6 +28,7 @@ from typing import NamedTuple, Self
 from xml.etree.ElementTree import Element, ElementTree, SubElement
 
 import pages
+import restore
 import smoke
 import watch
 from commands import Failed, NotReplaced, Refused, TimedOut, keep_output
@@ -182,6 +183,9 @@ def deploy(name):
         crashed = watched and find_crashes(target, environment, release)
         now = old or "no release that answers"
         print(f"Deploying {release} to {name}, which runs {now}.", flush=True)
+        point = running and restore.create_restore_point(
+            target, environment, old, release
+        )
         write_code(3)
         try:
             if hasattr(target, "migrate"):
@@ -192,12 +196,12 @@ def deploy(name):
                 seen = watch.watch(environment, release, watched)
                 check_processes(target, environment, release, crashed)
         except NotReplaced as error:
-            return keep_previous(target, environment, running, old, seconds, error)
+            report_failure(target, environment, error, point)
+            return keep_previous(target, environment, running, old, seconds)
         except FAILURES as error:
             handle_signals(signal.SIG_IGN)  # Nothing may interrupt the rollback.
-            return restore_previous(
-                target, environment, running, old, release, seconds, error
-            )
+            report_failure(target, environment, error, point)
+            return restore_previous(target, environment, running, old, release, seconds)
         handle_signals(signal.SIG_IGN)  # It is deployed: too late to cancel.
         keep_output()
         if hasattr(target, "record_promotion"):
@@ -261,8 +265,9 @@ def prepare(name):
 
 
 def prepare_watch(environment):
-    """Return the seconds to watch a release, which 0 turns off."""
+    """Check the settings of a deployment; return the seconds to watch, or 0."""
     try:
+        restore.check_settings(environment)
         return watch.read_settings(environment)
     except ValueError as error:
         raise Refused(str(error)) from error
@@ -466,9 +471,15 @@ def record_promotion(target, environment, release):
         )
 
 
-def keep_previous(target, environment, running, old, seconds, error):
-    """Check that the previous release is still healthy: nothing was switched."""
+def report_failure(target, environment, error, point):
+    """Report why a deployment failed, and the restore point before it."""
     report(f"The deployment to {environment.name} failed: {describe(error, target)}.")
+    if point:
+        report(f"Restore point: {point}. To restore it loses everything saved since.")
+
+
+def keep_previous(target, environment, running, old, seconds):
+    """Check that the previous release is still healthy: nothing was switched."""
     if not running:
         report("This was the first deployment; nothing is running.")
         return 1
@@ -486,9 +497,8 @@ def keep_previous(target, environment, running, old, seconds, error):
     return 1
 
 
-def restore_previous(target, environment, running, old, new, seconds, error):
+def restore_previous(target, environment, running, old, new, seconds):
     """Roll back to the release that ran before, and check that it is healthy."""
-    report(f"The deployment to {environment.name} failed: {describe(error, target)}.")
     if not running:
         report("There is no earlier release to roll back to.")
         report_uncertain(environment)

@@ -16,7 +16,10 @@ def site_server():
 
 @pytest.fixture(scope="session")
 def project_for(rendered, site_server, tmp_path_factory):
-    """Return a function that returns the project of a target, with three commits."""
+    """Return a function that returns the project of a target, with three commits.
+
+    Only the last one adds a migration.
+    """
 
     @functools.cache
     def project_for(target):
@@ -33,7 +36,9 @@ def project_for(rendered, site_server, tmp_path_factory):
             project.edit(
                 "deploy/environments.toml", f"https://{name}.example.com", site
             )
-        project.commits = project.commit_each("ABC")
+        project.commits = project.commit_each("AB")
+        (project / "apps/users/migrations/0002_nickname.py").touch()
+        project.commits += project.commit_each("C")
         return project
 
     return project_for

@@ -39,7 +39,7 @@ def test_each_platform_has_a_stand_in():
 
 
 def test_sequence_uses_the_described_interface():
-    text = (DEPLOY / "run.py").read_text()
+    text = "".join((DEPLOY / name).read_text() for name in ("run.py", "restore.py"))
     used = set(re.findall(r"\btarget\.(\w+)", text))
     probed = set(re.findall(r'attr\(target, "(\w+)"', text))
 

@@ -63,6 +63,7 @@ DEPLOYMENT = {
     "deploy/run.py",
     "deploy/environments.toml",
     "deploy/pages.py",
+    "deploy/restore.py",
     "deploy/smoke.py",
     "deploy/watch.py",
     "docs/deployment.md",

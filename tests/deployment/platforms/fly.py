@@ -41,6 +41,7 @@ class Fly(ByImage):
         "flyctl storage create": {"--app", "--name"},
         "flyctl mpg attach": {"--app"},
         "flyctl mpg create": {"--name", "--pg-major-version", "--plan", "--region"},
+        "flyctl mpg restore": {"--pitr-time"},
         "flyctl redis create": {
             "--disable-eviction",
             "--name",

@@ -15,7 +15,7 @@ class Heroku(Platform):
     held = "build"
     stuck = {"STAND_IN_HOLDS": "build"}
     secrets = {"HEROKU_API_KEY": "HRKU-very-secret"}
-    reads = ["heroku releases --app", "heroku ps"]
+    reads = ["heroku releases --app", "heroku ps", "heroku pg:"]
     fails_before_switch = [
         ("staging", "build", "push --force .* failed"),
         ("staging", "push-phase", "the release phase, which migrates, failed"),
@@ -45,6 +45,8 @@ class Heroku(Platform):
         "heroku labs:enable": {"--app"},
         "heroku login": set(),
         "heroku logs": {"--app", "--tail"},
+        "heroku pg:backups:capture": set(),
+        "heroku pg:backups:restore": {"--app"},
         "heroku ps:scale": {"--app"},
         "heroku releases": {"--app", "--json", "--num"},
         "heroku releases:output": {"--app"},

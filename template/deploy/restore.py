@@ -1,0 +1,71 @@
+"""Create a restore point of the database before a release that may migrate it.
+
+deploy/environments.toml can have `restore_point`, a command that creates one and prints
+its name last. It gets ENVIRONMENT and RELEASE. An empty list turns it off.
+"""
+
+import os
+import shutil
+import subprocess
+
+from commands import Failed, Refused, read_text
+from pages import is_texts
+
+# A new version of a package can have migrations, too.
+MIGRATIONS = (":(glob)**/migrations/**", "requirements.txt")
+
+
+def check_settings(environment):
+    """Raise ValueError if `restore_point` is not a command that can run."""
+    command = environment.settings.get("restore_point", [])
+    if not is_texts(command):
+        raise ValueError(
+            f"Set restore_point of {environment.name} in deploy/environments.toml to a "
+            f'list such as ["sh", "deploy/dump.sh"], not {command!r}.'
+        )
+    if command and not shutil.which(command[0]):
+        raise ValueError(f"Install {command[0]}, which restore_point runs.")
+
+
+def create_restore_point(target, environment, old, release):
+    """Return the name of a new restore point, or an empty text if there is none.
+
+    Raise Refused if it cannot be created.
+    """
+    command = environment.settings.get("restore_point")
+    own = hasattr(target, "create_restore_point")
+    if not may_migrate(old, release):
+        print("No restore point is needed: no migration has changed.", flush=True)
+        return ""
+    if not command and (command is not None or not own):
+        print("There is no restore point: see docs/deployment.md.", flush=True)
+        return ""
+    print("Creating a restore point, which can take a while.", flush=True)
+    try:
+        if command:
+            name = run_command(environment, release, command)
+        else:
+            name = target.create_restore_point(environment)
+    except Failed as error:
+        raise Refused(
+            f"There is no restore point: {error}. Fix the cause, or set "
+            f"restore_point = [] of {environment.name} in deploy/environments.toml."
+        ) from error
+    print(f"Restore point: {name}", flush=True)
+    return name
+
+
+def may_migrate(old, release):
+    """Return whether the releases can differ in a migration; if unknown, they can."""
+    command = ["git", "diff", "--quiet", f"{release}..{old}", "--", *MIGRATIONS]
+    done = subprocess.run(command, stderr=subprocess.DEVNULL)
+    return not old or done.returncode != 0
+
+
+def run_command(environment, release, command):
+    """Run the command of an environment; return the last line that it prints."""
+    os.environ |= {"ENVIRONMENT": environment.name, "RELEASE": release}
+    lines = read_text(*command).strip().splitlines()
+    if not lines:
+        raise Failed("restore_point printed no name")
+    return lines[-1]
