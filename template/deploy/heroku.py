@@ -11,7 +11,16 @@ import time
 import urllib.request
 
 import smoke
-from commands import TIMEOUT, Failed, NotReplaced, Refused, TimedOut, read, read_text, run
+from commands import (
+    TIMEOUT,
+    Failed,
+    NotReplaced,
+    Refused,
+    TimedOut,
+    read,
+    read_text,
+    run,
+)
 from pages import REQUEST_ERRORS, describe
 
 TOOLS = ("git", "heroku")
