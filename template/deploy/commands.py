@@ -19,9 +19,12 @@ import json
 import os
 import select
 import shlex
+import shutil
 import signal
 import subprocess
 from pathlib import Path
+
+from pages import is_texts
 
 GRACE = 5  # seconds between SIGTERM and SIGKILL
 TIMEOUT = 3600  # seconds for one command: as long as a platform allows a release
@@ -44,6 +47,18 @@ class Failed(Exception):
 
 class TimedOut(Failed):
     """A time limit was reached; what the command started on the platform may go on."""
+
+
+def check_command(environment, key, example, *, runs=True):
+    """Raise ValueError unless a setting is a command that can run, if it is to run."""
+    command = environment.settings.get(key, [])
+    if not is_texts(command):
+        raise ValueError(
+            f"Set {key} of {environment.name} in deploy/environments.toml to a list "
+            f"such as {example}, not {command!r}."
+        )
+    if runs and command and not shutil.which(command[0]):
+        raise ValueError(f"Install {command[0]}, which {key} runs.")
 
 
 def run(*command, timeout=TIMEOUT):

@@ -5,11 +5,9 @@ its name last. It gets ENVIRONMENT and RELEASE. An empty list turns it off.
 """
 
 import os
-import shutil
 import subprocess
 
-from commands import Failed, Refused, read_text
-from pages import is_texts
+from commands import Failed, Refused, check_command, read_text
 
 # A new version of a package can have migrations, too.
 MIGRATIONS = (":(glob)**/migrations/**", "requirements.txt")
@@ -17,14 +15,7 @@ MIGRATIONS = (":(glob)**/migrations/**", "requirements.txt")
 
 def check_settings(environment):
     """Raise ValueError if `restore_point` is not a command that can run."""
-    command = environment.settings.get("restore_point", [])
-    if not is_texts(command):
-        raise ValueError(
-            f"Set restore_point of {environment.name} in deploy/environments.toml to a "
-            f'list such as ["sh", "deploy/dump.sh"], not {command!r}.'
-        )
-    if command and not shutil.which(command[0]):
-        raise ValueError(f"Install {command[0]}, which restore_point runs.")
+    check_command(environment, "restore_point", '["sh", "deploy/dump.sh"]')
 
 
 def create_restore_point(target, environment, old, release):

@@ -7,11 +7,10 @@ not healthy. It gets ENVIRONMENT and RELEASE.
 
 import math
 import os
-import shutil
 import time
 
-from commands import run
-from pages import check_page, find_site, is_texts
+from commands import check_command, run
+from pages import check_page, find_site
 from smoke import NotReady, check_readyz, read_seconds
 
 PAUSE = 1  # seconds from one round of requests to the next
@@ -23,18 +22,14 @@ FEWEST = 20  # responses; of fewer, the slowest one is the p95
 def read_settings(environment):
     """Return the seconds to watch; raise ValueError if a setting is not valid."""
     seconds = read_seconds("WATCH_SECONDS", "60", least=0)
-    place = f"of {environment.name} in deploy/environments.toml"
     p95 = environment.settings.get("watch_p95", P95)
     if type(p95) not in (int, float) or not p95 > 0:
-        raise ValueError(f"Set watch_p95 {place} to seconds such as 0.5, not {p95!r}.")
-    command = environment.settings.get("watch_command", [])
-    if not is_texts(command):
-        form = '["python3", "check_errors.py"]'
         raise ValueError(
-            f"Set watch_command {place} to a list such as {form}, not {command!r}."
+            f"Set watch_p95 of {environment.name} in deploy/environments.toml to seconds "
+            f"such as 0.5, not {p95!r}."
         )
-    if seconds and command and not shutil.which(command[0]):
-        raise ValueError(f"Install {command[0]}, which watch_command runs.")
+    example = '["python3", "check_errors.py"]'
+    check_command(environment, "watch_command", example, runs=seconds > 0)
     return seconds
 
 
