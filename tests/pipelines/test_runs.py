@@ -262,6 +262,7 @@ def test_github_refuses_production_that_no_person_approves(project, run, tmp_pat
     made = project(deploy_target="heroku")
     made.edit(".github/workflows/ci.yml", "    needs: [deploy-staging]\n", "")
     made.commit()
+    refusal = "Refusing to deploy to production: "
 
     def approve(name, **options):
         folder = tmp_path / name
@@ -269,21 +270,28 @@ def test_github_refuses_production_that_no_person_approves(project, run, tmp_pat
         platform = SimpleNamespace(folder=folder)
         return run("github", made, platform, jobs=["approve-production"], **options)
 
+    def refuse(name, **options):
+        # act may lose what a short step prints: then it runs again.
+        for number in range(3):
+            done = approve(f"{name}-{number}", **options)
+            if done.passed or refusal in done.logs["approve-production"]:
+                break
+        return done
+
     down = "http://localhost:9"
     yes, no = ({"PRODUCTION_WITHOUT_APPROVAL": word} for word in ("yes", "no"))
     assert approve("reviewers").passed
     assert approve("variable", api=down, variables=yes).passed
     refused = {
-        "no reviewers": approve("none", rules=REVIEWED[:1], variables=no),
-        "no environment": approve("missing", rules=None),
-        "no API": approve("down", api=down),
+        "no reviewers": refuse("none", rules=REVIEWED[:1], variables=no),
+        "no environment": refuse("missing", rules=None),
+        "no API": refuse("down", api=down),
     }
     for case, done in refused.items():
+        log = done.logs["approve-production"]
         assert not done.passed, case
-    # act may lose what a short step prints, but hardly three times.
-    logs = "".join(done.logs["approve-production"] for done in refused.values())
-    assert "Refusing to deploy to production: " in logs
-    assert "docs/pipeline.md#deploy-production" in logs
+        assert refusal in log, (case, log)
+        assert "docs/pipeline.md#deploy-production" in log, (case, log)
 
 
 def every_gate_and_damage():
