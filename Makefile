@@ -80,3 +80,4 @@ bench: setup ## Measure the figures of docs/speed.md
 lock: setup ## Recompile all lock files: make lock ARGS=--upgrade
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --custom-compile-command "make lock" $(ARGS) --group dev --output-file requirements-dev.txt pyproject.toml
 	.venv/bin/python -m tests.maintenance.lock $(ARGS)
+	.venv/bin/python -m tests.maintenance.npm_lock

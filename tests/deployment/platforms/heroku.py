@@ -29,6 +29,8 @@ class Heroku(Platform):
     own_files = {
         "Procfile",
         "deploy/heroku.py",
+        "deploy/heroku/package-lock.json",
+        "deploy/heroku/package.json",
     }
     trace = "heroku|procfile|dyno"
     job_tools = ["node"]
