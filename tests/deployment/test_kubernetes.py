@@ -158,6 +158,55 @@ def test_rollout_keeps_every_pod_until_another_is_ready(project, build):
     assert container["lifecycle"]["preStop"] == {"sleep": {"seconds": 5}}
 
 
+@pytest.mark.parametrize("answers", REDIS_STATES.values(), ids=REDIS_STATES)
+def test_network_policy_admits_only_the_servers_of_the_project(
+    rendered, build, answers
+):
+    project = rendered(**answers, use_docker=True, deploy_target="kubernetes")
+    text = build(project / "deploy/kubernetes/staging")
+    policy = objects(text)["NetworkPolicy", "app"]["spec"]
+
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert ports(policy["ingress"]) == {"TCP 8000"}
+    servers = {"UDP 53", "TCP 53", "TCP 5432", "TCP 443"}
+    servers |= {"TCP 6379"} if answers["use_redis"] else set()
+    assert ports(policy["egress"]) == servers | {"TCP 25", "TCP 465", "TCP 587"}
+
+
+def test_network_policy_selects_only_the_pods_of_the_project(project, build):
+    found = objects(build(project / "deploy/kubernetes/staging"))
+    policy = found["NetworkPolicy", "app"]["spec"]
+    templates = [
+        it["spec"]["template"]
+        for it in found.values()
+        if "template" in it.get("spec", {})
+    ]
+
+    selector = {"app.kubernetes.io/name": "my-project"}
+    assert policy["podSelector"] == {"matchLabels": selector}
+    assert len(templates) == 4
+    for template in templates:
+        assert selector.items() <= template["metadata"]["labels"].items()
+
+
+def test_selectors_of_deployments_stay_the_same(project, build):
+    # The cluster refuses another selector for a Deployment that exists.
+    for (kind, name), it in objects(
+        build(project / "deploy/kubernetes/staging")
+    ).items():
+        if kind == "Deployment":
+            component = {"app.kubernetes.io/component": name}
+            assert it["spec"]["selector"] == {"matchLabels": component}
+
+
+def ports(rules):
+    return {
+        f"{port.get('protocol', 'TCP')} {port['port']}"
+        for rule in rules
+        for port in rule["ports"]
+    }
+
+
 def test_one_beat_runs_at_a_time(project, build):
     found = objects(build(project / "deploy/kubernetes/staging"))
     beat = found["Deployment", "beat"]["spec"]
@@ -179,6 +228,7 @@ def test_pod_stops_later_than_its_server(project, build):
 
 APPLY = ("get", "create", "patch")
 APPLIED = ["configmaps", "services", "deployments", "ingresses", "poddisruptionbudgets"]
+APPLIED += ["networkpolicies"]
 # The requests of kubectl, from the audit log of an API server of Kubernetes 1.36. Those
 # that it sends only while it waits are from its source.
 NEEDS = {
@@ -221,7 +271,10 @@ def test_deploy_role_is_least_privilege(project):
 def test_deploy_role_covers_each_applied_kind(project, build):
     applied = objects(build(project / "deploy/kubernetes/staging"))
     kinds = {kind.lower() for kind, _ in applied}
-    plurals = {kind + ("es" if kind.endswith("s") else "s") for kind in kinds}
+    plurals = {
+        re.sub("y$", "ie", kind) + ("es" if kind.endswith("s") else "s")
+        for kind in kinds
+    }
 
     assert plurals == {*APPLIED, "jobs"}
 

@@ -27,6 +27,7 @@ class Kubernetes(ByImage):
         "deploy/kubernetes/base/ingress.yaml",
         "deploy/kubernetes/base/kustomization.yaml",
         "deploy/kubernetes/base/migrate.yaml",
+        "deploy/kubernetes/base/network.yaml",
         "deploy/kubernetes/base/web.yaml",
         "deploy/kubernetes/base/worker.yaml",
         "deploy/kubernetes/production/kustomization.yaml",
@@ -40,6 +41,7 @@ class Kubernetes(ByImage):
         "kubectl create namespace": set(),
         "kubectl create rolebinding": {"--namespace", "--role", "--serviceaccount"},
         "kubectl describe replicaset": {"--namespace"},
+        "kubectl exec": {"--namespace"},
         "kubectl get replicasets": {"--namespace", "--output", "--sort-by"},
         "kubectl create secret docker-registry": {
             "--docker-password",
