@@ -16,6 +16,10 @@ PAGES = [TEMPLATE / "README.md", *sorted(TEMPLATE.glob("docs/**/*.md"))]
 ELSEWHERE = {
     "make ci",  # test_generated.py
     "make newest",  # test_nightly.py
+    "make e2e",  # test_e2e.py, as the next two
+    "make e2e URL={{ staging_url }}",
+    'make e2e URL=" ~ staging_url ~ "',
+    "make browser",  # It downloads Chromium.
     "make dev",  # test_dev.py, as the next four
     "make dev PORT=8001",
     "make manage ARGS=createsuperuser",
@@ -90,9 +94,11 @@ def test_documented_questions_are_those_of_copier_yml():
 def test_documented_make_targets_exist():
     makefiles = [TEMPLATE / "Makefile", TEMPLATE / "template" / "Makefile.jinja"]
     text = "".join(makefile.read_text() for makefile in makefiles)
-    targets = set(re.findall(r"^([a-z-]+):", text, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", text, re.MULTILINE))
     for page in PAGES:
-        named = re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", page.read_text(), re.M)
+        named = re.findall(
+            r"^make ([a-z0-9-]+)|`make ([a-z0-9-]+)", page.read_text(), re.M
+        )
         assert {a or b for a, b in named} <= targets, page.name
 
 

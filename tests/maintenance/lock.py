@@ -26,12 +26,21 @@ from tests.support.options import (
 )
 
 SOURCES = TEMPLATE / "extensions"
-COMBINATIONS = combinations("redis", *VERSIONS) | {
-    # A target brings the same packages to each project, so the smallest and the largest do.
-    f"{name}-{size}-bucket": answers | uses | {"deploy_target": "heroku"}
-    for size, uses in (("none", REDIS_STATES["none"]), ("full", FULL))
-    for name, answers in combinations(*VERSIONS).items()
-}
+COMBINATIONS = (
+    combinations("redis", *VERSIONS)
+    | {
+        # A target brings the same packages to each project, so the smallest and the largest do.
+        f"{name}-{size}-bucket": answers | uses | {"deploy_target": "heroku"}
+        for size, uses in (("none", REDIS_STATES["none"]), ("full", FULL))
+        for name, answers in combinations(*VERSIONS).items()
+    }
+    | {
+        # The tests in a browser bring the same ones, too.
+        f"{name}-{size}-e2e": answers | uses | {"use_e2e": True}
+        for size, uses in (("none", REDIS_STATES["none"]), ("full", FULL))
+        for name, answers in combinations(*VERSIONS).items()
+    }
+)
 # Each source with the files that include it, by their value of `dev`
 FILES = {
     "requirements.jinja": {False: "requirements.txt", True: "requirements-dev.txt"},
@@ -89,6 +98,7 @@ def point(dev, answers):
             "has_worker": redis and answers["use_celery"],
             "has_channels": redis and answers["use_channels"],
             "has_bucket": "deploy_target" in answers,
+            "use_e2e": "use_e2e" in answers,
             "is_django_lts": answers["django_version"] == "5.2",
             "python_version": answers["python_version"],
         }.items()
@@ -98,7 +108,7 @@ def point(dev, answers):
 def guards(points):
     """Yield Jinja conditions from short to long, with the points at which each is true."""
     names = ["dev", "use_redis", "has_worker", "has_channels", "has_bucket"]
-    names.append("is_django_lts")
+    names += ["use_e2e", "is_django_lts"]
     atoms = names + [f"not {name}" for name in names]
     for version in choices("python_version"):
         atoms += [f'python_version == "{version}"', f'python_version != "{version}"']

@@ -20,7 +20,11 @@ PROVIDERS = choices("ci_provider")
 TARGETS = choices("deploy_target")
 COMBINATIONS = EVERY_COMBINATION | ENFORCING | OTHER_REGISTRY
 KEYS = {"image_registry": "other"}
-EVERY_OPTION = FULL | {"use_docker": True, "deploy_target": "kubernetes"}
+EVERY_OPTION = FULL | {
+    "use_docker": True,
+    "use_e2e": True,
+    "deploy_target": "kubernetes",
+}
 of_every_provider = pytest.mark.parametrize("provider", PROVIDERS)
 
 

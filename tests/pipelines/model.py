@@ -43,6 +43,7 @@ class Job:
     knows_order: bool = False
     # What it can read: an environment, or "registry": the key that pushes the image, or the
     # token of a job that pulls it. Other keys that pull are those of an environment.
+    # "e2e" is the header that lets the tests in a browser into staging.
     secrets: list = field(default_factory=list)
     logs_in: bool = False  # Docker logs in to the registry of the image.
     concurrency_group: str = ""  # One job of a group runs at a time; the others wait.
@@ -75,6 +76,7 @@ GATES = {
         **WITH_SERVICES,
     ),
 }
+E2E = Job(run=["make browser", "make wait", "make e2e"], **WITH_SERVICES)
 AUDIT = {"audit": Job(run=["make audit"], may_fail=True)}
 # A job has its permissions, so the job that pushes is not the one of a pull request.
 BUILD = Job(run=["make image"], needs=["test"], tools=["docker"], is_cached=False)
@@ -112,9 +114,20 @@ DEPLOYMENT = {
         publishes=["staging"],
         knows_order=True,
     ),
+    "e2e-staging": replace(
+        E2E,
+        run=["make browser", "make e2e"],
+        needs=["deploy-staging"],
+        services=[],
+        variables={"URL": "https://staging.my-project.example.com"},
+        is_cached=False,
+        tools=["python"],
+        secrets=["e2e"],
+        main_only=True,
+    ),
     "deploy-production": deployment(
         *("deploy", "production"),
-        needs=["deploy-staging"],
+        needs=["deploy-staging", "e2e-staging"],
         consumes=["staging"],
         manual=True,
         knows_order=True,
@@ -139,6 +152,7 @@ PIPELINE = {
             is_cached=False,
             **WITH_SERVICES,
         ),
+        "e2e": E2E,
     },
 }
 
@@ -149,6 +163,7 @@ def expected(
     use_celery=False,
     use_channels=False,
     use_docker=False,
+    use_e2e=False,
     deploy_target="none",
     dependency_audit="report",
     ci_provider="github",
@@ -169,6 +184,10 @@ def expected(
             needs = ["publish" if promotes else "test"]
             needs += ["audit"] * (dependency_audit == "enforce")
             job = replace(job, needs=needs)
+        if not use_e2e:
+            job = replace(job, needs=[it for it in job.needs if it != "e2e-staging"])
+        if ci_provider == "github" and "e2e" in job.secrets:
+            job = replace(job, tools=["docker"])  # Each of its runners has every tool.
         job = replace(job, may_fail=job.may_fail and dependency_audit == "report")
         return adapt_services(job, roles)
 
@@ -176,15 +195,17 @@ def expected(
         workflow: {
             name: adapt(job)
             for name, job in jobs.items()
-            if is_chosen(job, use_docker, platform)
+            if is_chosen(job, use_docker, use_e2e, platform)
         }
         for workflow, jobs in PIPELINE.items()
     }
 
 
-def is_chosen(job, use_docker, platform):
+def is_chosen(job, use_docker, use_e2e, platform):
     """Return whether a project with these answers has a job."""
-    if job.concurrency_group:
+    if "make e2e" in job.run and not use_e2e:
+        return False
+    if job.concurrency_group or "e2e" in job.secrets:
         return bool(platform)
     return use_docker or "docker" not in job.tools
 

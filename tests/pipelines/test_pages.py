@@ -15,8 +15,9 @@ from tests.support.verdicts import code_of
 
 CODE = code_of(sys.modules[__name__])
 # The order of the jobs in the documented table
-ORDER = ["lint", "test", "build", "publish", "audit", "deploy-staging"]
-ORDER += ["deploy-production", "rollback-staging", "rollback-production", "newest"]
+ORDER = ["lint", "test", "build", "publish", "audit", "deploy-staging", "e2e-staging"]
+ORDER += ["deploy-production", "rollback-staging", "rollback-production"]
+ORDER += ["newest", "e2e"]
 
 
 def section(job):

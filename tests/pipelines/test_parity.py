@@ -48,10 +48,13 @@ def test_no_pull_request_sees_a_secret_or_can_push(every_pipeline):
         pipeline = pipeline_of(name, project)
         assert privileged(pipeline["request"]) == []
         assert privileged(pipeline["nightly"]) == []
-        deploys = COMBINATIONS[name]["deploy_target"] != "none"
+        answers = COMBINATIONS[name]
+        deploys = answers["deploy_target"] != "none"
         assert privileged(pipeline["main"]) == (
-            ["publish"] * COMBINATIONS[name]["use_docker"]
-            + ["deploy-staging", "deploy-production"] * deploys
+            ["publish"] * answers["use_docker"]
+            + ["deploy-staging"] * deploys
+            + ["e2e-staging"] * (deploys and answers.get("use_e2e", False))
+            + ["deploy-production"] * deploys
         )
 
     check_pipelines(every_pipeline, sees_no_secret, CODE)
@@ -61,7 +64,9 @@ def test_jobs_see_only_the_secrets_of_their_environment(every_pipeline):
     def sees_only_its_secrets(name, project):
         for jobs in pipeline_of(name, project).values():
             for name, job in jobs.items():
-                if job.secrets and name != "publish":
+                if name == "e2e-staging":
+                    assert job.secrets == ["e2e"]
+                elif job.secrets and name != "publish":
                     environment, *others = job.secrets
                     assert name.endswith(f"-{environment}")
                     assert set(others) <= {"registry"}
@@ -154,9 +159,9 @@ def test_project_has_only_the_files_of_its_provider(rendered, provider):
 def test_pipeline_calls_only_existing_make_targets(rendered):
     jobs = [job for workflow in PIPELINE.values() for job in workflow.values()]
     commands = [command for job in jobs for command in job.run]
-    called = {re.fullmatch("make ([a-z-]+)", command)[1] for command in commands}
+    called = {re.fullmatch("make ([a-z0-9-]+)", command)[1] for command in commands}
     for target in set(TARGETS) - {"none"}:
-        project = rendered(use_docker=True, deploy_target=target)
+        project = rendered(use_docker=True, use_e2e=True, deploy_target=target)
         assert called <= prerequisites(project).keys()
 
 
@@ -173,7 +178,7 @@ def test_make_ci_runs_the_jobs_lint_and_test(rendered):
 
 def prerequisites(project):
     """Return the prerequisites of each target of the Makefile."""
-    rules = re.findall(r"^([a-z-]+): ([^#\n]*)##", project.read("Makefile"), re.M)
+    rules = re.findall(r"^([a-z0-9-]+): ([^#\n]*)##", project.read("Makefile"), re.M)
     return {target: names.split() for target, names in rules}
 
 

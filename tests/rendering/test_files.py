@@ -70,10 +70,11 @@ DEPLOYMENT = {
 }
 # For targets that lose the disk of a process, as each of them does
 BUCKET = {"config/bucket.py", "tests/test_uploads.py"}
+E2E = {"e2e/conftest.py", "e2e/test_admin.py", "e2e/test_pages.py"}
 PROVIDERS = {name: set(reader.FILES) for name, reader in READERS.items()}
 ROLLBACK = {github.ROLLBACK}
 OPTIONAL = REDIS | CELERY | CHANNELS | NO_CHANNELS | DOCKER | ROLLBACK | DEPLOYMENT
-OPTIONAL |= BUCKET
+OPTIONAL |= BUCKET | E2E
 OPTIONAL = OPTIONAL.union(*PROVIDERS.values())
 OPTIONAL = OPTIONAL.union(*(platform.own_files for platform in PLATFORMS.values()))
 
@@ -86,6 +87,7 @@ TRACES = {
     "deployment": r"deployment|smoke|rollback|roll back|/deploy|\bbucket|\bs3\b|boto",
     "use_redis": r"redis|valkey|cache\b.*backend",
     "use_celery": r"celery|\bbeat\b|broker|kombu|tasks?\.py|(?<!uvicorn)(?<!uvicorn[-_])worker\b",
+    "use_e2e": r"e2e|playwright|chromium|make browser",
     "use_docker": r"dockerfile|\bcompose\b|docker build|make (image|publish)|buildx",
     "use_channels": r"channels|channel_layer|websocket|asgi\b|consumer|uvicorn",
 }
@@ -134,6 +136,12 @@ def test_enforced_migrations_change_one_command_and_its_pages(rendered):
     assert project.read("Makefile") == text
 
 
+def test_tests_in_a_browser_are_three_more_files(rendered):
+    for answers in WITHOUT_UPDATES.values():
+        project, other = (rendered(**answers | {"use_e2e": it}) for it in (True, False))
+        assert project.files() == other.files() | E2E
+
+
 @pytest.mark.parametrize("answers", WITHOUT_UPDATES.values(), ids=WITHOUT_UPDATES)
 def test_project_without_updates_does_not_name_renovate(rendered, answers):
     project = rendered(**answers)
@@ -153,7 +161,7 @@ def test_projects_without_updates_have_each_other_answer():
     projects = WITHOUT_UPDATES.values()
     for question in (
         *("ci_provider", "use_docker", "deploy_target"),
-        *("dependency_audit", "migration_safety"),
+        *("dependency_audit", "migration_safety", "use_e2e"),
     ):
         assert {answers[question] for answers in projects} == set(choices(question))
     for state in REDIS_STATES.values():
@@ -287,9 +295,9 @@ def test_every_question_with_choices_is_combined():
         for name, question in QUESTIONS.items()
         if question["type"] == "bool" or "choices" in question
     }
-    # The first two change jobs of the pipeline: tests/pipelines combines them. The others
+    # The first three change jobs of the pipeline: tests/pipelines combines them. The others
     # change few lines or add a file: WITHOUT_UPDATES combines them.
-    others = {"dependency_audit", "image_registry"}
+    others = {"dependency_audit", "image_registry", "use_e2e"}
     others |= {"migration_safety", "use_renovate"}
     assert asked - others == combined
     for name in combined:

@@ -96,12 +96,15 @@ VERSIONS = ("django_version", "python_version")
 EVERY_COMBINATION = combinations(
     "ci_provider", "redis", "use_docker", "deploy_target", *VERSIONS
 )
-# Only the pipeline depends on what happens when a dependency has a known vulnerability.
+# Only the pipeline depends on what happens when a dependency has a known vulnerability, and
+# little else on the tests in a browser: half of these projects have them.
 ENFORCING = {
-    f"{name}-enforce": answers | {"dependency_audit": "enforce"}
-    for name, answers in combinations(
-        "ci_provider", "redis", "use_docker", "deploy_target"
-    ).items()
+    f"{name}-enforce": answers | {"dependency_audit": "enforce", "use_e2e": use_e2e}
+    for (name, answers), use_e2e in zip(
+        combinations("ci_provider", "redis", "use_docker", "deploy_target").items(),
+        itertools.cycle(choices("use_e2e")),
+        strict=False,
+    )
 }
 
 OTHER_REGISTRY = {
@@ -117,14 +120,14 @@ def without_updates():
     """Return combinations without Renovate, by name.
 
     Each choice of the questions about the provider, Redis, Docker, the target, the versions,
-    the audit and the migrations is in at least one of them.
+    the audit, the migrations and the browser is in at least one of them.
     """
     targets = combinations("use_docker", "deploy_target").items()
     others = [
         itertools.cycle(combinations(question).items())
         for question in (
             *("ci_provider", "redis", *VERSIONS),
-            *("dependency_audit", "migration_safety"),
+            *("dependency_audit", "migration_safety", "use_e2e"),
         )
     ]
     found = {}

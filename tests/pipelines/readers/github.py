@@ -75,6 +75,8 @@ CHECK_MIGRATIONS = {
     "BASE_COMMIT": "${{ github.event.merge_group.base_sha || 'HEAD^1' }}",
     "WARNING_FORMAT": "::warning file={path}::{path}: {text}",
 }
+# With this, the tests in a browser come through to staging.
+HEADER = {"SMOKE_HEADER_STAGING": "${{ secrets.SMOKE_HEADER_STAGING }}"}
 OUTCOME = {
     "ERROR_FORMAT": "::error title={title}::{text}",
     "SUMMARY_VARIABLE": "GITHUB_STEP_SUMMARY",
@@ -244,7 +246,11 @@ def read_environment(job, read):
         deploys = "make deploy" in read.run
         if environment.get("deployment") != (None if deploys else "false"):
             read.unrecognised.append(environment)
-    if environment := environment_of(job):
+    environment = environment_of(job)
+    if environment and "make e2e" in read.run:
+        # Only the command gets a secret of it.
+        read.unrecognised += [environment] if environment != "staging" else []
+    elif environment:
         read.secrets.append(environment)
         # The other providers pass it on automatically.
         for name in ("SMOKE_SECONDS", "WATCH_SECONDS"):
@@ -301,6 +307,9 @@ def read_command(step, read):
         others = dict(others.items() - OUTCOME.items())
         login = ["registry"] if others == PULL else SECRET.findall(str(others))
         read.secrets += [] if others == OTHER_USER else login
+    elif step.get("run") == "make e2e" and step.get("env") == HEADER:
+        known |= {"env"}
+        read.secrets.append("e2e")
     else:
         read.secrets += SECRET.findall(str(step))
     if step.get("run") == "make check-migrations":
@@ -361,7 +370,10 @@ def read_uv(step, options, read):
 
 def read_upload(step, options, read):
     """Read an upload: reports of every run, or the digest of one that succeeded."""
-    known = {"reports": REPORTS} if step.get("if") == "always()" else DIGESTS
+    # Two artifacts of a workflow need two names.
+    name = "e2e" if "make e2e" in read.run else "reports"
+    reports = {"reports": REPORTS | {"name": name}}
+    known = reports if step.get("if") == "always()" else DIGESTS
     read.publishes.append(name_of(options, known))
 
 

@@ -41,6 +41,7 @@ REPORTS = {
         },
     },
 }
+E2E_REPORTS = REPORTS | {"reports": {"junit": "reports/junit.xml"}}
 # What the pipeline shows of a deployment or a rollback
 OUTCOME = {"junit": "reports/deployment.xml"}
 DIGESTS = {
@@ -61,6 +62,8 @@ PULL = {
 IMAGE = "$CI_REGISTRY_IMAGE"
 # The environment that has the key that pushes, and its other variables, by docs/pipeline.md
 KEY = {"name": "registry", "action": "access"}
+# The environment that has only the header that lets the tests in a browser into staging
+HEADER = {"name": "e2e", "action": "access"}
 KEY_VARIABLES = {"IMAGE": "the registry's"}
 LOGIN = (
     'echo "{0}_PASSWORD" | docker login --username "{0}_USER" --password-stdin "{0}"'
@@ -198,7 +201,7 @@ def read_job(job, rule, earlier, file):
     has_key = job.get("environment", {}) == KEY
     read = Job(
         run=run,
-        needs=job.get("needs", earlier),
+        needs=[name for name, _ in map(read_need, job.get("needs", earlier))],
         services=[without_digest(name) for name in names],
         variables=read_variables(
             job.get("variables", {}), services, None if has_key else IMAGE
@@ -273,6 +276,8 @@ def read_environment(job, read):
         deploys = "make deploy" in read.run
         if whole == KEY:
             read.variables = KEY_VARIABLES | read.variables
+        elif whole == HEADER and "make e2e" in read.run:
+            pass
         elif whole.get("action") != (None if deploys else "prepare"):
             read.unrecognised.append(whole)
 
@@ -286,15 +291,32 @@ def read_freeze(job, begun, read):
         read.unrecognised.append("a deployment during a freeze, or a held rollback")
 
 
+def read_need(need):
+    """Return the name of a job that another one needs, and whether its files come along."""
+    if isinstance(need, dict) and need == {
+        "job": need.get("job"),
+        "artifacts": "false",
+    }:
+        return need["job"], False
+    return str(need), True
+
+
 def read_artifacts(job, file, read):
     """Read the artifacts of a job, and those of the jobs that it needs."""
-    needed = [file.get(name, {}).get("artifacts") for name in read.needs]
+    names = [
+        name for name, gets_files in map(read_need, job.get("needs", [])) if gets_files
+    ]
+    needed = [file.get(name, {}).get("artifacts") for name in names]
     read.consumes = [name for name, kept in DIGESTS.items() if kept in needed]
+    if read.consumes and any(it for it in needed if it not in DIGESTS.values()):
+        read.unrecognised.append("files of a job that could replace the digest")
     artifacts = dict(job.get("artifacts", {}))
     if read.concurrency_group and artifacts.pop("reports", None) != OUTCOME:
         read.unrecognised.append("a failure that the run does not show")
     if artifacts:
         is_whole = artifacts == REPORTS and "coverage" in job
+        if "make e2e" in read.run:
+            is_whole = is_whole or artifacts == E2E_REPORTS
         read.publishes.append(name_of("reports" if is_whole else artifacts, DIGESTS))
 
 

@@ -1,0 +1,2 @@
+def test_landing_page_opens(page):
+    assert page.goto("/").ok
