@@ -134,6 +134,48 @@ def test_lint_permits_in_tests_what_only_input_makes_insecure(project):
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("README.md", "<<<<<<< before updating\n"),
+        ("requirements-dev.txt", ">>>>>>> after updating\n"),
+        ("templates/new.html", "<<<<<<< HEAD\n"),
+        ("docs/notes.rej", "a\n"),
+        ("static/site.css.orig", "a\n"),
+    ],
+)
+@pytest.mark.parametrize("added", [False, True], ids=["new", "added"])
+def test_lint_names_the_conflicts_that_a_merge_left(project, name, text, added):
+    with (project / name).open("a") as file:
+        file.write(text)
+    if added:
+        project.run_ok("git", "add", "--all")
+    # git then refuses to search files that it does not track.
+    project.run_ok("git", "config", "submodule.recurse", "true")
+
+    done = project.make("lint")
+    project.run_ok("git", "reset", "--hard", "--quiet")
+    project.run_ok("git", "clean", "--force", "--quiet", "-d")
+
+    assert "Resolve these conflicts" in done.stdout
+    assert f"\n{name}" in done.stdout
+    assert "Error" in done.stdout
+    assert "ruff check" not in done.stdout
+
+
+def test_lint_reads_similar_lines_of_other_files(project):
+    """A heading underlined with the character of a marker is none."""
+    text = "<<<<<<<<<\n=======\n  <<<<<<< HEAD\n>>> 1\n"
+    (project / "docs/notes.md").write_text(text)
+    (project / ".venv/notes.rej").write_text("")
+
+    done = project.make("lint")
+    project.run_ok("git", "clean", "--force", "--quiet", "-d")
+    (project / ".venv/notes.rej").unlink()
+
+    assert done.returncode == 0, done.stdout
+
+
 def test_migrations_may_be_as_django_writes_them(project):
     migration = "apps/users/migrations/0002_new.py"
     (project / migration).write_text("dependencies = ['users']\n")
