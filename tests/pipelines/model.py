@@ -17,6 +17,8 @@ PINNED_UV = re.compile(r"ghcr\.io/astral-sh/uv:\d+\.\d+\.\d+-python3\.\d\d-[a-z]
 # Where a job leaves the digest of an image for the next one: staging gets the published
 # image, and production the one that staging got.
 PROMOTED = {"image": "reports/image.json", "staging": "reports/staging.json"}
+# The providers that separate the caches of branches, whatever the file of a branch says
+SEPARATES_CACHES = ["github", "gitlab"]
 
 
 @dataclass(kw_only=True)
@@ -30,7 +32,8 @@ class Job:
     variables: dict = field(default_factory=dict)
     may_fail: bool = False
     has_timeout: bool = True
-    is_cached: bool = True  # begins with the packages that an earlier run downloaded
+    # It begins with the packages that an earlier run downloaded: on main, one of main only.
+    is_cached: bool = True
     # its programs: uv, or Docker, which may have a pinned builder
     tools: list = field(default_factory=lambda: ["uv"])
     publishes: list = field(default_factory=list)
@@ -177,7 +180,9 @@ def expected(
     platform = platform_of(deploy_target=deploy_target, use_docker=use_docker)
     promotes = bool(platform) and platform.runs_image
 
-    def adapt(job):
+    def adapt(job, workflow):
+        if ci_provider not in SEPARATES_CACHES and workflow != "request":
+            job = replace(job, is_cached=False)
         if job.concurrency_group:
             job = adapt_deployment(job, ci_provider, platform, image_registry)
         if "make deploy" in job.run and not job.manual:
@@ -193,7 +198,7 @@ def expected(
 
     return {
         workflow: {
-            name: adapt(job)
+            name: adapt(job, workflow)
             for name, job in jobs.items()
             if is_chosen(job, use_docker, use_e2e, platform)
         }

@@ -16,7 +16,13 @@ from tests.pipelines.answers import (
     of_every_provider,
     pipeline_of,
 )
-from tests.pipelines.model import PIPELINE, differences, expected, privileged
+from tests.pipelines.model import (
+    PIPELINE,
+    SEPARATES_CACHES,
+    differences,
+    expected,
+    privileged,
+)
 from tests.pipelines.readers import READERS, github, parse
 from tests.pipelines.workflow_settings import expected_settings
 from tests.support.options import REDIS_STATES
@@ -58,6 +64,20 @@ def test_no_pull_request_sees_a_secret_or_can_push(every_pipeline):
         )
 
     check_pipelines(every_pipeline, sees_no_secret, CODE)
+
+
+def test_main_restores_no_cache_that_a_branch_can_write(every_pipeline):
+    def restores_none(name, project):
+        if COMBINATIONS[name]["ci_provider"] not in SEPARATES_CACHES:
+            pipeline = pipeline_of(name, project)
+            jobs = [
+                it
+                for flow in ("main", "rollback", "nightly")
+                for it in pipeline[flow].values()
+            ]
+            assert not any(job.is_cached for job in jobs)
+
+    check_pipelines(every_pipeline, restores_none, CODE)
 
 
 def test_jobs_see_only_the_secrets_of_their_environment(every_pipeline):

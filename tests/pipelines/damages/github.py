@@ -23,6 +23,7 @@ ROWS = [
     ("token for a job", "ci/jobs/test/env/KEY", "add", "${{ github.token }}"),
     ("kept credentials", "ci/jobs/audit/steps/checkout/with", "remove"),
     ("no cache", "ci/jobs/test/steps/setup-uv/with/cache-dependency-glob", "remove"),
+    ("cache of another action", "ci/jobs/lint/steps/end", "add", {"uses": f"actions/cache@{'0' * 40}"}),
     ("missing gate", "ci/jobs/test/steps/'make check'", "remove"),
     ("swapped gates", "ci/jobs/test/steps/'make check'", "move", "2"),
     ("command that hides a failure", "ci/jobs/lint/steps/make lint/run", "replace", "make lint || :"),

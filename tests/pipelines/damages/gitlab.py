@@ -24,6 +24,7 @@ ROWS = [
     ("environment for a job", "test/environment", "add", "x"),
     ("kept credentials", "variables/FF_GIT_URLS_WITHOUT_TOKENS", "remove"),
     ("no cache", "default/cache", "remove"),
+    ("cache of an unprotected branch", "default/cache/unprotect", "add", "true"),
     ("wrong cache", "lint/cache", "add", {"key": "one-for-all"}),
     ("warnings about old migrations", "test/variables/BASE_COMMIT", "remove"),
     ("clone without the target branch", "test/variables/GIT_DEPTH", "remove"),

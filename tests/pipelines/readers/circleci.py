@@ -21,8 +21,9 @@ from tests.pipelines.model import (
 FILE = ".circleci/config.yml"
 FILES = [FILE]
 KEY = 'uv-{{ checksum ".python-version" }}-{{ checksum "requirements-dev.txt" }}'
-# The cache is written once; every job begins with it.
+# The cache is written once; every job of a branch begins with it.
 RESTORE = {"key": KEY}
+NOT_ON_MAIN = {"not": {"equal": ["main", "<< pipeline.git.branch >>"]}}
 REPORTS, DIGEST = {"path": "reports"}, {"path": PROMOTED["image"]}
 OUTCOME = {"path": "reports/deployment.xml"}  # of a deployment or a rollback
 PERSIST = {name: {"root": ".", "paths": [path]} for name, path in PROMOTED.items()}
@@ -76,11 +77,11 @@ def read(files):
     found = {"request": {}, "main": {}, "rollback": {}, "nightly": {}}
     for name, workflow in file["workflows"].items():
         for job, options in read_entries(workflow).items():
-            read = read_job(file["jobs"][job], options, file)
-            read.may_fail = name == "audit"
-            read.unrecognised += unknown(workflow, {"when", "jobs"})
             flows = WHEN[workflow["when"]]
             for flow in flows & FILTERS.get(str(options.get("filters")), flows):
+                read = read_job(file["jobs"][job], options, file, flow)
+                read.may_fail = name == "audit"
+                read.unrecognised += unknown(workflow, {"when", "jobs"})
                 found[flow][job] = read
     # The jobs of a workflow start in any order; a reader of the file sees this one.
     return {
@@ -132,11 +133,11 @@ def workflow_settings(files):
     return {key: value for key, value in files[FILE].items() if key not in inner}
 
 
-def read_job(job, options, file):
-    """Return a job as the model has it; `options` is its entry in a workflow."""
+def read_job(job, options, file, flow):
+    """Return a job of a flow as the model has it; `options` is its entry in a workflow."""
     executor = file["executors"][job["executor"]]
     images = executor.get("docker", [{}])
-    steps = list(expand(job["steps"], file["commands"]))
+    steps = list(expand(job["steps"], file["commands"], flow))
     runs = [body for step, body in steps if step == "run"]
     begun, run = split_setup([body["command"] for body in runs], SETUP)
     filters = FILTERS.get(str(options.get("filters")))
@@ -247,7 +248,7 @@ def read_consumed(options, steps, file):
         return []
     before = [file["jobs"].get(name, {}) for name in options.get("requires", [])]
     earlier = [step for job in before for step in job.get("steps", [])]
-    return persisted(list(expand(earlier, file["commands"])))
+    return persisted(list(expand(earlier, file["commands"], "main")))
 
 
 def persisted(steps):
@@ -270,15 +271,18 @@ def read_tools(executor, begun):
     return names or [executor]
 
 
-def expand(steps, commands, arguments=None):
-    """Yield the name and the body of each step, with the commands put in place."""
+def expand(steps, commands, flow, arguments=None):
+    """Yield the name and the body of each step of a flow, with the commands in place."""
     for step in steps:
         name, body = (step, {}) if isinstance(step, str) else next(iter(step.items()))
         body = fill(body, arguments or {})
         if name in commands:
             known = commands[name].get("parameters", {})
             default = {k: it["default"] for k, it in known.items() if "default" in it}
-            yield from expand(commands[name]["steps"], commands, default | body)
+            yield from expand(commands[name]["steps"], commands, flow, default | body)
+        elif name == "when" and body.items() >= {"condition": NOT_ON_MAIN}.items():
+            if flow == "request":
+                yield from expand(body["steps"], commands, flow, arguments)
         else:
             yield name, body
 

@@ -24,6 +24,9 @@ def run_circleci(project, sandbox: Sandbox, workflow="main", jobs=(), inputs=Non
     It passed if `ci` or `nightly` did: the result of no other workflow counts.
     """
     file = fill_parameters(circleci.parse(project)[circleci.FILE], inputs or {})
+    flow = "request" if workflow == "request" else "main"
+    for job in file["jobs"].values():
+        job["steps"] = list(circleci.expand(job["steps"], file["commands"], flow))
     (sandbox.scratch / "artifacts").mkdir()
     run = Run(True, {}, {}, {}, sandbox.scratch / "artifacts")
     for name, content in file["workflows"].items():
@@ -32,7 +35,7 @@ def run_circleci(project, sandbox: Sandbox, workflow="main", jobs=(), inputs=Non
             {name} if name.startswith("rollback") else circleci.WHEN[content["when"]]
         )
         if workflow in flows:
-            entries = read_entries(content, workflow)
+            entries = read_entries(content, flow)
             needs = {job: options["requires"] for job, options in entries.items()}
             names = wanted(jobs, needs)
             run_jobs(entries, needs, names, file, project, sandbox, run)
@@ -50,12 +53,11 @@ def fill_parameters(file, inputs):
     return file | json.loads(text)
 
 
-def read_entries(content, workflow):
+def read_entries(content, flow):
     """Return the jobs of a workflow with their options: all are approved.
 
     They run on main, except those of a request.
     """
-    flow = "request" if workflow == "request" else "main"
     found = {}
     for name, options in circleci.read_entries(content).items():
         check_keys(options, circleci.ENTRY_KEYS)
@@ -105,7 +107,7 @@ def run_job(name, contexts, file, project, sandbox, run):
     environment |= primary.get("environment", {}) | job.get("environment", {})
     for context in contexts:
         environment |= sandbox.secrets[context.removeprefix(circleci.CONTEXT_PREFIX)]
-    steps = list(circleci.expand(job["steps"], file["commands"]))
+    steps = job["steps"]
     packages = environment["UV_CACHE_DIR"]
     # A job without a cache downloads anew: uv's cache also stands in for the network.
     if "restore_cache" in dict(steps):
@@ -130,7 +132,7 @@ def restore_commands(file, packages):
     """
     found = {}
     for job in file["jobs"].values():
-        for step, body in circleci.expand(job["steps"], file["commands"]):
+        for step, body in job["steps"]:
             if step == "save_cache":
                 check_keys(body, {"key", "paths", "when"})
                 (path,) = body["paths"]
