@@ -144,12 +144,20 @@ def test_refused_answer_prints_its_reason_and_writes_nothing(repository, tmp_pat
 
 def test_update_applies_the_template_and_keeps_own_edits(repository, copied):
     copied.edit(".editorconfig", "root = true", "root = true  # Ours.")
+    lock = "asgiref==1.0\n"
+    (copied / "requirements.txt").write_text(lock)
+    (copied / "requirements-servers.txt").unlink()
     copied.commit("Edit")
     with (repository / "template/README.md.jinja").open("a") as readme:
         readme.write("\nNew in {{ project_name }}.\n")
+    repository.edit("extensions/requirements.jinja", "asgiref==", "asgiref==2.")
     release(repository, "v1.1.0")
     update(copied)
     assert answers(copied)["_commit"] == "v1.1.0"
+    # make lock compiles the lock files, of the packages of both.
+    assert copied.read("requirements.txt") == lock
+    assert not copied.has("requirements-servers.txt")
+    assert "asgiref==2." not in copied.read("requirements-dev.txt")
     assert copied.read("README.md").endswith(f"\nNew in {NAME}.\n")
     assert "root = true  # Ours." in copied.read(".editorconfig")
 
@@ -159,6 +167,7 @@ def test_update_applies_the_template_and_keeps_own_edits(repository, copied):
 def test_update_adds_and_removes_redis(copied):
     update(copied, "-d", "use_redis=true")
     assert (copied / "tests/test_cache.py").exists()
+    assert "redis==" not in copied.read("requirements.txt")
     copied.commit("Use Redis")
     update(copied, "-d", "use_redis=false")
     assert not (copied / "tests/test_cache.py").exists()

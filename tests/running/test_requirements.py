@@ -182,3 +182,25 @@ def test_lock_takes_a_release_after_seven_days(
 
     for name in NAMES:
         assert f"example=={version} " in project.read(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lock_resolves_the_conflicts_of_a_lock_file(rendered, tmp_path, index, name):
+    project = rendered().copy_to(tmp_path / "project")
+    (project / "pyproject.toml").write_text(PROJECT)
+    for other in NAMES:
+        (project / other).write_text("example==1.0\n")
+    head, separator, end = "<<<<<<< ours", "=======", ">>>>>>> theirs"
+    ours, theirs = f"    --hash=sha256:{'a' * 64}", f"    --hash=sha256:{'b' * 64}"
+    # git compares lines, so a side may have a part of a package's lines.
+    lines = [head, "example==1.0 \\", separator, "example==1.0", end]
+    lines += [head, ours, separator, theirs, end]
+    (project / name).write_text("\n".join([*lines, ""]))
+    variables = {"UV_DEFAULT_INDEX": index, "UV_CACHE_DIR": str(tmp_path / "cache")}
+
+    project.make_ok("lock", **variables)
+
+    for lock in NAMES:
+        assert "example==1.0 " in project.read(lock)
+        assert "<<<" not in project.read(lock)
+    assert {it for it in project.files() if it.startswith("req")} == {*NAMES}
