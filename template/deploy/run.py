@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Self
 from xml.etree.ElementTree import Element, ElementTree, SubElement
@@ -122,13 +122,13 @@ def write_outcome(title, code):
     """
     write_code(code)
     write_result(title, code)
-    if not code:
-        return
     text = "\n".join(REPORTED)
-    if summary := os.environ.get(os.environ.get("SUMMARY_VARIABLE", "")):
+    summary = os.environ.get(os.environ.get("SUMMARY_VARIABLE", ""))
+    if text and summary:
         with contextlib.suppress(OSError), open(summary, "a") as file:
             file.write(f"### {title}: exit code {code}\n\n```text\n{text}\n```\n")
-    if error := os.environ.get("ERROR_FORMAT"):
+    error = os.environ.get("ERROR_FORMAT")
+    if code and error:
         text = text.replace("%", "%25").replace("\n", "%0A")
         title = f"{title} (exit code {code})"
         print(error.format(title=title, text=text), flush=True)
@@ -148,11 +148,13 @@ def write_result(title, code):
     """Write the outcome as a test in JUnit's format, which most pipelines show."""
     suite = Element("testsuite", name="deployment")
     test = SubElement(suite, "testcase", classname="deployment", name=title)
+    text = "\n".join(REPORTED)
+    # XML has no control characters, such as those of a platform's colours.
+    text = "".join(it for it in text if it.isprintable() or it == "\n")
     if code:
-        text = "\n".join(REPORTED)
-        # XML has no control characters, such as those of a platform's colours.
-        text = "".join(it for it in text if it.isprintable() or it == "\n")
         SubElement(test, "failure", message=f"exit code {code}").text = text
+    elif text:
+        SubElement(test, "system-out").text = text
     with contextlib.suppress(OSError):
         ElementTree(suite).write(RESULT)
 
@@ -174,6 +176,10 @@ def deploy(name):
     target, environment, seconds = prepare(name)
     watched, seen = prepare_watch(environment), ""
     release = find_commit(os.environ.get("RELEASE") or "HEAD")
+    skipped = environment.after if os.environ.get("SKIP_STAGING") == "yes" else None
+    if skipped:
+        environment = replace(environment, after=None)
+        report(f"SKIP_STAGING=yes: {name} gets {release} without {skipped.name}.")
     with locked(environment), logged_in(target):
         check(target, environment, release)
         running = first(history(target, environment))
@@ -206,9 +212,11 @@ def deploy(name):
         keep_output()
         if hasattr(target, "record_promotion"):
             record_promotion(target, environment, release)
-    print(f"{name} runs {release}: {environment.url} is ready.")
+    print(f"{name} runs {release}: {environment.url} is ready.", flush=True)
     if seen:
-        print(seen)
+        print(seen, flush=True)
+    if skipped:
+        report(f"It did not run on {skipped.name}: deploy it there as well.")
     return 0
 
 
@@ -370,11 +378,10 @@ def check(target, environment, release):
             if not reason:
                 break
             time.sleep(smoke.PAUSE)
-        if found != release:
-            cause = f"it runs {found}" if found else reason
+        if found and found != release:
             raise Refused(
                 f"Refusing to deploy {release} to {environment.name}: "
-                f"{after.name} is not running it ({cause}). "
+                f"{after.name} is not running it (it runs {found}). "
                 f"Deploy it to {after.name} first. "
                 # An old job that is run again ends here as well.
                 f"To roll {environment.name} back, run `make rollback`, "
@@ -382,8 +389,10 @@ def check(target, environment, release):
             )
         if reason:
             raise Refused(
-                f"Refusing to deploy to {environment.name}: "
-                f"{after.name} is not healthy ({reason})."
+                f"Refusing to deploy {release} to {environment.name}: "
+                f"{after.name} is not healthy ({reason}). "
+                "If the release is an urgent fix, "
+                'see "Hotfix without staging" in docs/deployment.md.'
             )
     with platform_must_answer():
         target.check(environment, release)

@@ -685,7 +685,8 @@ def test_production_names_why_staging_does_not_answer(running, target):
     code, output = platform.run("deploy", "production", new)
 
     assert code == 2, output
-    assert "staging is not running it (it responds with 404). Deploy it" in output
+    assert f"deploy {new} to production: staging is not healthy (it resp" in output
+    assert '(it responds with 404). If the release is an urgent fix, see "H' in output
 
 
 def test_production_takes_one_lost_request_of_staging(running):
@@ -717,6 +718,66 @@ def test_production_rejects_a_release_unready_on_staging(running, target):
     assert code == 2, output
     assert "production: staging is not healthy (release " in output
     assert platform.calls() == before
+
+
+@on_each_platform
+def test_hotfix_is_deployed_without_staging(running, target, tmp_path):
+    platform = running(target)
+    new = platform.commits[1]
+    (platform.project / "reports/image.json").unlink(missing_ok=True)
+    (platform.folder / f"sites/{platform.names['staging']}.json").unlink()
+    summary = tmp_path / "summary"
+    variables = {"SUMMARY_VARIABLE": "OF_THE_RUN", "OF_THE_RUN": str(summary)}
+    variables |= {"ERROR_FORMAT": "::error title={title}::{text}"}
+    for other in ("", "no"):
+        code, output = platform.run("deploy", "production", new, SKIP_STAGING=other)
+
+        assert code == 2, output
+        assert "to production: staging is not healthy (" in output
+        assert not platform.calls()
+
+    variables["SKIP_STAGING"] = "yes"
+    code, output = platform.run("deploy", "production", new, **variables)
+
+    assert code == 0, output
+    begin = f"SKIP_STAGING=yes: production gets {new} without staging.\n"
+    end = "It did not run on staging: deploy it there as well.\n"
+    assert output.startswith(begin)
+    assert output.endswith(end)
+    assert begin + end in summary.read_text()
+    assert platform.running("production") == new
+    (test,) = ElementTree.parse(platform.project / "reports/deployment.xml").getroot()
+    assert [(it.tag, f"{it.text}\n") for it in test] == [("system-out", begin + end)]
+
+
+@on_each_platform
+def test_hotfix_passes_all_other_checks(running, target):
+    platform = running(target)
+    old, new = platform.commits[:2]
+    (platform.folder / f"sites/{platform.names['staging']}.json").unlink()
+    hotfix = {"SKIP_STAGING": "yes"}
+    if platform.runs_image:
+        code, output = platform.run(
+            "deploy", "production", new, IMAGE="example.com/shop:latest", **hotfix
+        )
+
+        assert code == 2, output
+        assert "Set IMAGE to an image with its digest" in output
+        assert not platform.calls()
+
+    code, output = platform.run(
+        "deploy", "production", new, STAND_IN_BROKEN=new, **hotfix
+    )
+
+    assert code == 1, output
+    assert f"The previous release {old} runs again and is ready." in output
+
+    platform.run("deploy", "production", new, **hotfix)
+    code, output = platform.run("deploy", "production", old, **hotfix)
+
+    assert code == 2, output
+    assert f"deploy {old} to production: it is older than {new}, which runs" in output
+    assert platform.running("production") == new
 
 
 @on_each_platform
