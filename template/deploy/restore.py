@@ -4,13 +4,18 @@ deploy/environments.toml can have `restore_point`, a command that creates one an
 its name last. It gets ENVIRONMENT and RELEASE. An empty list turns it off.
 """
 
+import contextlib
 import os
 import subprocess
+from pathlib import Path
 
 from commands import Failed, Refused, check_command, read_text
 
 # A new version of a package can have migrations, too.
 MIGRATIONS = (":(glob)**/migrations/**", "requirements.txt")
+# On the machine that deployed, a rollback reads the name of the restore point here.
+RECORDS = Path("reports", "restore-points")
+ELSEWHERE = "The log of each deployment names its restore point, if it has one."
 
 
 def check_settings(environment):
@@ -23,17 +28,19 @@ def create_restore_point(target, environment, old, release):
 
     Raise Refused if it cannot be created.
     """
-    command = environment.settings.get("restore_point")
-    own = hasattr(target, "create_restore_point")
+    record = find_record(environment, release)
+    if release != old:
+        with contextlib.suppress(OSError):
+            record.unlink()  # of an earlier deployment
     if not may_migrate(old, release):
         print("No restore point is needed: no migration has changed.", flush=True)
         return ""
-    if not command and (command is not None or not own):
+    if not can_create(target, environment):
         print("There is no restore point: see docs/deployment.md.", flush=True)
         return ""
     print("Creating a restore point, which can take a while.", flush=True)
     try:
-        if command:
+        if command := environment.settings.get("restore_point"):
             name = run_command(environment, release, command)
         else:
             name = target.create_restore_point(environment)
@@ -43,7 +50,32 @@ def create_restore_point(target, environment, old, release):
             f"restore_point = [] of {environment.name} in deploy/environments.toml."
         ) from error
     print(f"Restore point: {name}", flush=True)
+    with contextlib.suppress(OSError):  # The log names it as well.
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(name)
     return name
+
+
+def can_create(target, environment):
+    """Return whether the environment has a command, or the target a way of its own."""
+    own = hasattr(target, "create_restore_point")
+    return bool(environment.settings.get("restore_point", own))
+
+
+def find_record(environment, release):
+    return RECORDS / f"{environment.name}-{release}"
+
+
+def describe(name):
+    """Return a sentence about a restore point."""
+    return f"Restore point: {name}. To restore it loses everything saved since."
+
+
+def describe_earlier(target, environment, release):
+    """Return a sentence about the restore point before an earlier deployment, or ""."""
+    with contextlib.suppress(OSError):
+        return describe(find_record(environment, release).read_text())
+    return ELSEWHERE if can_create(target, environment) else ""
 
 
 def may_migrate(old, release):

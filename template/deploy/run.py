@@ -215,6 +215,8 @@ def deploy(name):
     print(f"{name} runs {release}: {environment.url} is ready.", flush=True)
     if seen:
         print(seen, flush=True)
+    if point:
+        report(restore.describe(point))
     if skipped:
         report(f"It did not run on {skipped.name}: deploy it there as well.")
     return 0
@@ -232,6 +234,7 @@ def roll_back(name):
             f"Rolling back {name} from {bad} to {' '.join(dict.fromkeys(previous))}.",
             flush=True,
         )
+        point = restore.describe_earlier(target, environment, bad)
         write_code(3)
         try:
             target.roll_back(environment, previous.reference)
@@ -243,7 +246,9 @@ def roll_back(name):
             report_uncertain(environment)
             return 3
     print(f"{name} was rolled back to {found}: {environment.url} is ready.")
-    print(MIGRATIONS)
+    print(MIGRATIONS, flush=True)
+    if point:
+        report(point)
     return 0
 
 
@@ -484,7 +489,7 @@ def report_failure(target, environment, error, point):
     """Report why a deployment failed, and the restore point before it."""
     report(f"The deployment to {environment.name} failed: {describe(error, target)}.")
     if point:
-        report(f"Restore point: {point}. To restore it loses everything saved since.")
+        report(restore.describe(point))
 
 
 def keep_previous(target, environment, running, old, seconds):

@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
 from tests.deployment.platforms import PLATFORMS
+from tests.support.project import Project
 
 pytestmark = pytest.mark.slow
 FILE = "deploy/environments.toml"
@@ -67,12 +69,66 @@ def test_failed_migration_names_the_restore_point(running_with):
     assert re.search(f"{failed}Restore point: dump\\. To restore", output)
 
 
+@pytest.mark.parametrize(
+    ("target", "command", "name"),
+    [
+        ("kubernetes", ["echo", "dump"], "dump"),
+        ("heroku", None, "the backup b001 of my-project-staging"),
+    ],
+)
+def test_rollback_names_the_restore_point(running_with, target, command, name):
+    platform = running_with(target, command)
+    new = platform.commits[2]
+    sentence = f"Restore point: {name}. To restore it loses everything saved since.\n"
+
+    code, output = platform.run("deploy", "staging", new)
+    assert code == 0, output
+    assert output.endswith(sentence)
+
+    code, output = platform.run("rollback", "staging")
+    assert code == 0, output
+    assert output.endswith(f"a rollback reverses none.\n{sentence}")
+
+    platform.run("deploy", "staging", new)
+    shutil.rmtree(platform.project / "reports/restore-points")  # like another machine
+    code, output = platform.run("rollback", "staging")
+    assert code == 0, output
+    assert output.endswith(
+        "\nThe log of each deployment names its restore point, if it has one.\n"
+    )
+
+
 def test_release_without_new_migrations_needs_no_restore_point(running_with):
     platform = running_with("kubernetes", ["false"])
     code, output = platform.run("deploy", "staging", platform.commits[1])
 
     assert code == 0, output
     assert "No restore point is needed: no migration has changed.\n" in output
+
+
+def test_clone_of_the_pipeline_shows_that_no_migration_changed(running, tmp_path):
+    platform = running("kubernetes")
+    source, clone = platform.project, Project(tmp_path / "clone")
+    steps = source.yaml(".github/workflows/ci.yml")["jobs"]["deploy-staging"]["steps"]
+    options = steps[0]["with"]
+    for setting in ("allowFilter", "allowAnySHA1InWant"):  # as GitHub
+        source.run_ok("git", "config", f"uploadpack.{setting}", "true")
+    command = ["git", "clone", "--quiet", f"--filter={options['filter']}"]
+    source.run_ok(*command, f"file://{source.path}", clone.path)
+    objects = ["git", "rev-list", "--objects", "--all", "--missing=print"]
+    assert "\n?" in clone.run_ok(*objects).stdout  # files of older commits
+    # The checkout leaves no key behind, with which git could fetch what is missing.
+    clone.run_ok("git", "remote", "set-url", "origin", "file:///nowhere")
+    begin = "[environments.staging]\n"
+    clone.edit(FILE, begin, f'{begin}restore_point = ["echo", "dump"]\n')
+    platform.project = clone
+
+    for release, changed in zip(platform.commits[1:], (False, True), strict=True):
+        code, output = platform.run("deploy", "staging", release)
+
+        assert code == 0, output
+        assert ("No restore point is needed: no migration" in output) is not changed
+        assert ("Restore point: dump\n" in output) is changed
 
 
 @pytest.mark.parametrize("old", ["", 40 * "f", "--output=found"])
@@ -111,11 +167,20 @@ def test_documented_time_is_a_restore_point(running_with):
 
 def test_missing_restore_point_is_reported(running_with):
     platform = running_with("kubernetes")
+    new = platform.commits[2]
+    earlier = platform.project / f"reports/restore-points/staging-{new}"
+    earlier.parent.mkdir(parents=True, exist_ok=True)
+    earlier.write_text("of an earlier deployment")
 
-    code, output = platform.run("deploy", "staging", platform.commits[2])
+    code, output = platform.run("deploy", "staging", new)
 
     assert code == 0, output
     assert "There is no restore point: see docs/deployment.md.\n" in output
+
+    code, output = platform.run("rollback", "staging")
+
+    assert code == 0, output
+    assert "estore point" not in output
 
 
 def test_backup_of_heroku_is_the_default(running_with):

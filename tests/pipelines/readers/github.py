@@ -99,7 +99,8 @@ OLDER = {
     "env": {"OLDER": "${{ inputs.older }}"},
 }
 DEPTH = "100"
-FILTERS = ("tree:0", None)  # All commits, with no files of others, or with all files
+# The folders of other commits, without or with their files
+FILTERS = ("blob:none", None)
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*")
 
 
