@@ -23,7 +23,9 @@ ROWS = {
         r"^\| an? .*, like `([^<`]+)` \| (.*) \|$", PAGE, re.M
     )
 }
-IMPORT = re.compile(r"^from tests.support.machine import .*\bgive_up\b", re.MULTILINE)
+IMPORT = re.compile(
+    r"^from tests.support.machine import .*\b(give_up|find_chromium)\b", re.MULTILINE
+)
 # Pages that only mention what others contain
 ASIDE = [
     "CHANGELOG.md",

@@ -20,13 +20,14 @@ from tests.pipelines.runners.gitlab import run_gitlab
 from tests.pipelines.runners.packages import PYTHON, copy_packages, install
 from tests.pipelines.runners.sandbox import Sandbox
 from tests.support.breaks import BREAKS
-from tests.support.machine import give_up
+from tests.support.machine import find_chromium, give_up
 from tests.support.options import FULL, REDIS_STATES, choices
 
 pytestmark = [pytest.mark.slow, pytest.mark.seconds(15)]
 RUNNERS = {"github": run_github, "gitlab": run_gitlab, "circleci": run_circleci}
 NONE = REDIS_STATES["none"]
 URL = re.compile("https://[a-z.-]+")
+INSTALL = "$(VENV)/bin/playwright install --with-deps --only-shell chromium"
 # The secrets of the registry, and of each environment. The first four are GitLab's own.
 SECRETS = {
     "registry": {
@@ -65,8 +66,8 @@ def packages(rendered, shared_folder):
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            # A deploy target brings packages, too.
-            every = rendered(**FULL, deploy_target="heroku")
+            # A deploy target and the tests in a browser bring packages, too.
+            every = rendered(**FULL, deploy_target="heroku", use_e2e=True)
             copy_packages(every / "requirements-dev.txt", folder / "cache")
             # No job has these in its cache: it must not install them.
             servers = rendered(**FULL) / "requirements-servers.txt"
@@ -190,6 +191,24 @@ def test_nightly_run_tests_newest_packages_and_enforces_audit(
     assert not done.passed
     assert "slowest 10 durations" in done.logs["newest"]
     assert list(done.artifacts.rglob("newest.txt"))
+
+
+# On one provider: test_parity.py shows that the job is the same on the others.
+def test_nightly_run_tests_in_a_browser(project, run):
+    made = project(use_e2e=True)
+    # The sandbox has no network: the job runs the Chromium of this machine. The path of
+    # its socket may not be longer than 107 bytes.
+    made.edit("Makefile", f"\t{INSTALL}\n", "\techo installed\n")
+    variables = {"CHROMIUM": find_chromium(), "TMPDIR": tempfile.gettempdir()}
+    lines = "".join(f"\nexport {it[0]} := {it[1]}" for it in variables.items())
+    made.edit("Makefile", "\nVENV :=", f"{lines}\nVENV :=")
+    done = run("github", made, workflow="nightly", jobs=["e2e"])
+
+    assert done.passed, done.logs["e2e"]
+    assert "3 passed" in done.logs["e2e"], done.logs["e2e"]
+    assert "database=test_my_project" in done.server_logs["postgres"]
+    # Only failed tests have screenshots and traces.
+    assert {file.name for file in done.artifacts.rglob("*.*")} == {"junit.xml"}
 
 
 @of_every_provider

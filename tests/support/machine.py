@@ -47,6 +47,12 @@ def make_certificate(folder):
     return folder / "ca.pem"
 
 
+def find_chromium():
+    """Return the path of this machine's Chromium; give the test up if there is none."""
+    found = shutil.which("chromium")
+    return found or give_up("the tests in a browser need chromium (Debian: chromium)")
+
+
 def give_up(reason):
     """Skip the test. In a pipeline that is a failure, so that everything is tested there."""
     (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
