@@ -35,9 +35,9 @@ def check(environment, release):
     missing = [name for name in REGISTRY_VARIABLES if not os.environ.get(name)]
     if missing:
         raise Refused(f"Set {' and '.join(missing)}: see docs/deployment.md.")
-    kamal(environment, "registry", "login", "--skip-local")
-    # The file with the secrets, which each container needs.
-    kamal(environment, "server", "exec", f"test -s {find_service(environment)}.env")
+    with registry_login(environment):
+        # The file with the secrets, which each container needs.
+        kamal(environment, "server", "exec", f"test -s {find_service(environment)}.env")
 
 
 def history(environment):
@@ -60,7 +60,7 @@ def migrate(environment, release):
         # Kamal reads this file before it creates it: basecamp/kamal#1700.
         f" && mkdir -p {folder} && touch {folder}/web.env"
     )
-    with locked(environment):
+    with locked(environment), registry_login(environment):
         kamal(environment, "prune", "all")
         kamal(environment, "proxy", "boot")
         kamal(environment, "server", "exec", script)
@@ -128,6 +128,26 @@ def locked(environment):
     finally:
         del os.environ["KAMAL_LOCK"]
         kamal(environment, "lock", "release")
+
+
+@contextlib.contextmanager
+def registry_login(environment):
+    """Log each server in to the registry, and log it out, because Docker saves the password.
+
+    Some commands of Kamal log in as well, but none logs out.
+    """
+    try:
+        kamal(environment, "registry", "login", "--skip-local")
+        yield
+    finally:
+        try:
+            kamal(environment, "registry", "logout", "--skip-local")
+        except Failed as error:
+            print(
+                f"A server may still have the password of the registry: {error}."
+                " Run `docker logout` there, or deploy again.",
+                flush=True,
+            )
 
 
 def kamal(environment, *arguments):

@@ -222,6 +222,12 @@ class Server(Kamal):
         for secret in (self.read("deploy_key"), self.variables["REGISTRY_PASSWORD"]):
             assert not [text for text in texts if secret.strip() in text]
 
+    def keeps_no_login(self):
+        """Check that Docker on the server does not keep the password of the registry."""
+        calls = [line.split()[1] for line in self.calls()]
+        assert "login" in calls
+        assert self.read("home/.docker/config.json") == '{"auths": {}}'
+
 
 @pytest.fixture
 def server(project, tmp_path):
@@ -295,6 +301,7 @@ def test_kamal_deploys_and_rolls_back(server):
     assert server.running("staging") == first
     assert not (server.folder / "home/.kamal/lock-my-project-staging").exists()
     server.holds_no_secret(output + back)
+    server.keeps_no_login()
 
 
 @pytest.mark.parametrize(
@@ -319,6 +326,7 @@ def test_failed_step_keeps_the_previous_release(server, step, words):
     runs = [it for it in server.state()["containers"] if it["state"] == "running"]
     assert {it["image"].rpartition(":")[2] for it in runs} == {old}
     assert len(runs) == 3
+    server.keeps_no_login()
 
 
 @pytest.mark.parametrize("known", ["", "localhost"])

@@ -30,6 +30,26 @@ def test_missing_environment_file_is_refused(running):
     assert not platform.calls()
 
 
+@pytest.mark.parametrize("failing", ["", "migrate", "web"])
+def test_server_keeps_no_login_of_the_registry(running, failing):
+    platform = running("kamal")
+    platform.run("deploy", "staging", platform.commits[1], STAND_IN_FAILS=failing)
+
+    assert "\nkamal registry login " in (platform.folder / "calls").read_text()
+    assert not platform.state()["my-project-staging"]["logged_in"]
+
+
+def test_failed_logout_is_only_reported(running):
+    platform = running("kamal")
+    new = platform.commits[1]
+
+    code, output = platform.run("deploy", "staging", new, STAND_IN_FAILS="logout")
+
+    assert code == 0, output
+    assert platform.running("staging") == new
+    assert "A server may still have the password of the registry: `kamal" in output
+
+
 def test_rollback_needs_no_registry(running):
     platform = running("kamal")
     new = platform.commits[1]

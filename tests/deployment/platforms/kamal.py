@@ -8,7 +8,7 @@ class Kamal(ByImage):
     held = "web"
     stuck = {"STAND_IN_HOLDS": "migrate"}
     reads = ["kamal server exec --primary --quiet ids=", "kamal server exec test"]
-    reads += ["kamal lock", "kamal registry login"]
+    reads += ["kamal lock", "kamal registry"]
     fails_before_switch = [
         ("staging", "migrate", "the migration failed: `kamal app exec .* failed"),
         ("production", "web", "the new container did not become ready"),
@@ -58,7 +58,7 @@ class Kamal(ByImage):
     def create(self):
         """Create a server for each environment, with the file of its secrets."""
         server = {"locked": False, "settings": True, "latest": ""}
-        server |= {"images": {}, "containers": []}
+        server |= {"images": {}, "containers": [], "logged_in": False}
         self.save(dict.fromkeys(self.names.values(), server))
         self.variables |= {
             "IMAGE": self.image(self.commits[-1]),
