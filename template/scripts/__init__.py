@@ -1,4 +1,4 @@
 """The programs behind the Makefile. They come from the project's template.
 
-`copier update` replaces them, so put programs of your own elsewhere.
+An update replaces them, so put programs of your own elsewhere.
 """

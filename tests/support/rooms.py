@@ -11,6 +11,7 @@ ROOMS = {
     "maintenance": ["pipelines", "support"],
     "rendering": ["deployment", "pipelines", "support"],
     "running": ["maintenance", "support"],
+    "updating": ["support"],
     "image": ["graders", "support"],
     "docs": ["deployment", "support"],
 }

@@ -1,0 +1,463 @@
+"""Merge a newer version of the template, or other answers, into this project.
+
+make template-status, template-diff and template-update run this in Copier's environment.
+Copier copies the recorded version and the wanted one, and git merges their difference like
+that of any commit: it follows renames, and no edit is lost without a conflict.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import yaml
+from packaging.version import InvalidVersion, Version
+
+ANSWERS = ".copier-answers.yml"
+BRANCH = "template-update"
+# An update does not merge the lock files: `make lock` compiles them again.
+LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-servers.txt")
+PIN = re.compile(r"^([^\s#=]+)==([^\s;]+).*\n(?:[ \t].*\n)*", re.MULTILINE)
+# What follows such a line in a file belongs to the project.
+YOURS = re.compile(rb"^\W*Yours\b", re.MULTILINE)
+MARKERS = "^(<<<<<<<|>>>>>>>) "
+# The merge is the same, whatever the user's configuration is.
+SETTINGS = {
+    "color.ui": "false",
+    "core.attributesFile": os.devnull,
+    "core.hooksPath": os.devnull,
+    "core.quotePath": "false",
+    "core.safecrlf": "false",
+    "merge.directoryRenames": "false",
+    "merge.renameLimit": "10000",
+    "merge.renames": "true",
+    "rerere.enabled": "false",
+    "submodule.recurse": "false",
+}
+COUNT = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
+ENVIRONMENT = {"GIT_CONFIG_COUNT": str(COUNT + len(SETTINGS))} | {
+    f"GIT_{role}_{key}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for key, value in {"NAME": "template", "EMAIL": "template@localhost"}.items()
+}
+for number, setting in enumerate(SETTINGS.items(), COUNT):
+    for part, value in zip(("KEY", "VALUE"), setting, strict=True):
+        ENVIRONMENT[f"GIT_CONFIG_{part}_{number}"] = value
+# Of a file in conflict, git has the recorded version (1), the project's (2), the wanted (3).
+DELETED_HERE = {"1", "3"}
+REMOVED = {"1", "2"}
+
+
+class Refused(Exception):
+    """The command cannot run; the project is unchanged, and the message has the reason."""
+
+
+class Template:
+    """The template of this project, with a folder for copies of it in git's own.
+
+    What a killed run leaves there disturbs nothing, and the next run removes it.
+    """
+
+    def __enter__(self):
+        self.prefix = git("rev-parse", "--show-prefix").strip()
+        self.git_dir = git("rev-parse", "--absolute-git-dir").strip()
+        self.folder = Path(self.git_dir, BRANCH)
+        self.answers = read_answers(Path(ANSWERS))
+        self.source, self.version = self.answers["_src_path"], self.answers["_commit"]
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
+        tempfile.tempdir = str(self.folder)
+        return self
+
+    def __exit__(self, *error):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def copy(self, vcs_ref, data=()):
+        """Copy a version with the recorded answers; return the folder.
+
+        Raises Refused, with Copier's reason.
+        """
+        # It keeps the environment in which it is imported.
+        import copier
+
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        shutil.copy(ANSWERS, folder)
+        options = {"defaults": True, "overwrite": True, "quiet": True}
+        try:
+            copier.run_recopy(folder, dict(data), vcs_ref=vcs_ref, **options)
+        except Exception as error:
+            reason = (str(error).strip() or repr(error)).splitlines()[-1].strip("| ")
+            raise Refused(
+                f"Copier cannot copy the template: {reason}\n"
+                f"Its address is the _src_path in {ANSWERS}: {self.source}"
+            ) from error
+        return folder
+
+    def store(self, folder, version, *parents):
+        """Store a copy as a commit, at the place of this project in its repository."""
+        index = {"GIT_INDEX_FILE": str(self.folder / "index")}
+        place = {"GIT_DIR": self.git_dir, "GIT_WORK_TREE": str(folder)}
+        add = ("-c", "core.fileMode=true", "add", "--all", "--force", ".")
+        git(*add, cwd=folder, **index, **place)
+        tree = git("write-tree", **index).strip()
+        if self.prefix:
+            git("read-tree", "--empty", **index)
+            git("read-tree", f"--prefix={self.prefix}", tree, **index)
+            tree = git("write-tree", **index).strip()
+        Path(index["GIT_INDEX_FILE"]).unlink()
+        return commit(tree, f"template {version}", *parents)
+
+
+class Change:
+    """What the wanted version and answers change: from the commit `old` to `new`."""
+
+    def __init__(self, template, options):
+        old = template.copy(template.version)
+        new = template.copy(options.vcs_ref, options.data)
+        self.answers = read_answers(new / ANSWERS)
+        self.version = self.answers["_commit"]
+        for name in dict(options.data).keys() - self.answers.keys():
+            raise Refused(f"With these answers, the template does not ask for {name}.")
+        if order(self.version) < order(template.version) and not options.vcs_ref:
+            raise Refused(
+                f"The newest version of the template, {self.version}, is older than the one "
+                f"of this project, {template.version}. Name a version: --vcs-ref=VERSION"
+            )
+        self.locks = {}
+        for name in filter(lambda name: (new / name).exists(), LOCKS):
+            self.locks[name] = (new / name).read_text()
+            if (old / name).exists():
+                shutil.copy(old / name, new / name)
+        self.old = template.store(old, template.version)
+        self.new = template.store(new, self.version, self.old)
+        self.report = {
+            "version": template.version,
+            "wanted": self.version,
+            "new_answers": {
+                name: value
+                for name, value in self.answers.items()
+                if name not in template.answers
+            },
+            "files": self.files(),
+        }
+
+    def files(self, *options):
+        """Return the files that differ, relative to the folder of this project."""
+        names = ("diff", "--name-only", "--no-renames", "--relative", "-z")
+        return split(git(*names, *options, self.old, self.new))
+
+
+def status(template, options):
+    """Compare the project with its version of the template, and that with the newest."""
+    newer = newer_versions(template)
+    folder = template.copy(template.version)
+    stored = template.store(folder, template.version)
+    differ = ("diff", "--name-only", "--no-renames", "--relative", "-z")
+
+    def owned(kinds):
+        """Yield the files of the template that differ so, without those that teams extend."""
+        for name in split(git(*differ, f"--diff-filter={kinds}", stored)):
+            if name not in LOCKS and not YOURS.search((folder / name).read_bytes()):
+                yield name
+
+    _, marked, _ = run_git("grep", "--name-only", "-z", "-I", "-E", MARKERS)
+    rejects = git("ls-files", "--cached", "--others", "-z", "--", "*.rej")
+    report = {
+        "version": template.version,
+        "newer": newer,
+        "changed": list(owned("MT")),
+        "missing": list(owned("D")),
+        "conflicts": split(marked) + split(rejects),
+    }
+    print(f"The project has version {template.version} of {template.source}.")
+    print(f"Newer: {', '.join(newer)}" if newer else "No version is newer.")
+    print_list("You have changed these files of the template:", report["changed"])
+    print_list("You have deleted these files of the template:", report["missing"])
+    print_list("These files still have conflicts of an update:", report["conflicts"])
+    return report, 1 if report["conflicts"] else 0
+
+
+def diff(template, options):
+    """Show what the template changes, and which files will conflict; change nothing."""
+    change = Change(template, options)
+    head = commit(git("rev-parse", "HEAD^{tree}").strip(), "project", change.old)
+    merge = ("merge-tree", "--write-tree", "--no-messages", "-z", head, change.new)
+    code, output, error = run_git(*merge)
+    if code > 1:
+        raise Refused(f"git 2.38 or newer can do this: {error.strip()}")
+    conflicts, kept = judge(split(output)[1:], template.prefix)
+    print(git("diff", "--no-ext-diff", "--relative", change.old, change.new))
+    print_list("These files will conflict:", described(conflicts))
+    return change.report | {"conflicts": conflicts, "kept_deleted": kept}, 0
+
+
+def update(template, options):
+    """Merge the change on a branch of its own, compile the lock files and lint the project.
+
+    Nothing is committed. The report has the conflicts, which a person must resolve.
+    """
+    dirty = [it[3:] for it in split(git("status", "--porcelain", "-z", "-uno"))]
+    dirty += split(git("ls-files", "--others", "--exclude-standard", "-z"))
+    refuse("Commit or stash these files first:", dirty)
+    if git("branch", "--list", BRANCH):
+        raise Refused(
+            f"Merge the branch {BRANCH}, or delete it: git branch -D {BRANCH}"
+        )
+    change = Change(template, options)
+    if not change.files():
+        print(f"The project is up to date: version {template.version} of the template.")
+        return change.report, 0
+    in_the_way = [name for name in change.files("--diff-filter=A") if is_ignored(name)]
+    refuse(
+        "The template adds these files, which git ignores here. Move them:", in_the_way
+    )
+
+    here = git("branch", "--show-current").strip() or git("rev-parse", "HEAD").strip()
+    print(
+        f"Updating from {template.version} to {change.version} on the branch {BRANCH}."
+    )
+    print("To undo it, even if it is interrupted:")
+    print("  git reset --hard && git clean -d --force")
+    print(f"  git checkout {here} && git branch -D {BRANCH}")
+    git("switch", "--quiet", "--create", BRANCH)
+    code, _, error = run_git("cherry-pick", "--no-commit", change.new)
+    unmerged = split(git("ls-files", "--unmerged", "-z"))
+    if code and not unmerged:
+        git("checkout", "--quiet", here)
+        git("branch", "-D", BRANCH)
+        raise Refused(f"git cannot merge the template: {error.strip()}")
+    conflicts, kept = judge(unmerged)
+    if kept:
+        git("rm", "--quiet", "--force", "--", *kept)
+    # The answers with which the template was copied
+    git("checkout", change.new, "--", ANSWERS)
+    conflicts.pop(ANSWERS, None)
+    for name, wanted in change.locks.items():
+        raise_pins(Path(name), wanted)
+    report = change.report | {"branch": BRANCH, "conflicts": conflicts}
+    report |= {"kept_deleted": kept, "gates": None}
+    print_list("New answers:", [f"{k}={v}" for k, v in report["new_answers"].items()])
+    print_list("You have deleted these files, so they stay deleted:", kept)
+    if conflicts:
+        print_list("Resolve these conflicts:", described(conflicts))
+        print("Then run git add --all, make lock, make ci and git commit.")
+        return report, 1
+    if options.merge_only:
+        return report, 0
+    report["gates"] = make("lock") and make("lint")
+    git("add", "--all", ".")
+    if not report["gates"]:
+        print(
+            "The update is merged, but the command above failed. Fix it, then run make ci."
+        )
+        return report, 1
+    print("The update is merged and staged. Read it: git diff --cached")
+    print("Then run make ci and git commit.")
+    return report, 0
+
+
+COMMANDS = {"status": status, "diff": diff, "update": update}
+
+
+def newer_versions(template):
+    """Return the newer versions, oldest first; of a template without any, its last commit."""
+    from copier._vcs import get_repo
+
+    # An address may be short, as in gh:owner/name.
+    source = get_repo(template.source) or template.source
+    refs = [line.split("\t") for line in git("ls-remote", source).splitlines()]
+    tags = {name.removeprefix("refs/tags/") for _, name in refs if "refs/tags/" in name}
+    versions = [tag for tag in tags if is_release(tag)]
+    if versions:
+        newer = [it for it in versions if order(it) > order(template.version)]
+        return sorted(newer, key=order)
+    head = next(commit for commit, name in refs if name == "HEAD")
+    recorded = template.version.rpartition("-g")[2]
+    return [] if head.startswith(recorded) else [head[:7]]
+
+
+def is_release(tag):
+    try:
+        return not Version(tag).is_prerelease
+    except InvalidVersion:
+        return False
+
+
+def order(version):
+    """Return what puts versions in order. A commit without a tag comes first."""
+    # Copier describes a later commit by the tag and the number of commits since.
+    tag, _, commits = version.partition("-g")[0].rpartition("-")
+    try:
+        if "-g" in version:
+            return Version(f"{tag}.post{commits}")
+        if not re.fullmatch("[0-9a-f]{7,40}", version):
+            return Version(version)
+    except InvalidVersion:
+        pass
+    return Version("0.dev0")
+
+
+def judge(entries, prefix=""):
+    """Return the conflicts with their reasons, and the files that are to stay deleted.
+
+    `entries` is what git prints for each version of a file: mode, id, number and name.
+    """
+    versions = defaultdict(set)
+    for entry in entries:
+        facts, _, name = entry.partition("\t")
+        versions[name.removeprefix(prefix)].add(facts.split()[2])
+    kept = [name for name, has in versions.items() if has <= DELETED_HERE]
+    conflicts = {
+        name: (
+            "you have changed it, and the template has removed or renamed it"
+            if has == REMOVED
+            else "you and the template have changed it"
+        )
+        for name, has in versions.items()
+        if name not in kept
+    }
+    return conflicts, kept
+
+
+def raise_pins(path, wanted):
+    """Take the packages from the template's lock file that are newer there, or new."""
+    pins = read_pins(path.read_text() if path.exists() else "")
+    newer = {
+        name: pin
+        for name, pin in read_pins(wanted).items()
+        if name not in pins or pin[0] > pins[name][0]
+    }
+    if newer:
+        path.write_text(
+            "".join(lines for _, (_, lines) in sorted((pins | newer).items()))
+        )
+
+
+def read_pins(lock):
+    """Return the newest version of each package, and all its lines."""
+    pins: dict[str, tuple[Version, str]] = {}
+    for pin in PIN.finditer(lock):
+        version, lines = pins.get(pin[1], (Version(pin[2]), ""))
+        pins[pin[1]] = max(version, Version(pin[2])), lines + pin[0]
+    return pins
+
+
+def is_ignored(name):
+    return Path(name).exists() and not git("ls-files", "--", name)
+
+
+def make(target):
+    """Run a target of the Makefile, without the variables of the one that runs this."""
+    own = ("ARGS", "MAKEFLAGS", "MFLAGS", "VIRTUAL_ENV")
+    environment = {name: value for name, value in os.environ.items() if name not in own}
+    command = ["make", "--no-print-directory", target]
+    return not subprocess.run(command, env=environment, stdout=sys.stdout).returncode
+
+
+def read_answers(path):
+    """Return Copier's answers. Raises Refused if there are none."""
+    try:
+        answers = yaml.safe_load(path.read_text())
+        return {
+            "_src_path": answers["_src_path"],
+            "_commit": answers["_commit"],
+        } | answers
+    except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise Refused(
+            f"{ANSWERS} must have what Copier wrote into it: {error}"
+        ) from None
+
+
+def commit(tree, title, *parents):
+    options = [part for parent in parents for part in ("-p", parent)]
+    return git("commit-tree", tree, *options, "-m", title).strip()
+
+
+def git(*arguments, **options):
+    """Return what git prints. Raises Refused, with git's reason, if it fails."""
+    code, output, error = run_git(*arguments, **options)
+    if code:
+        raise Refused(error.strip() or f"git {arguments[0]} failed")
+    return output
+
+
+def run_git(*arguments, cwd=None, **variables):
+    """Return git's exit code, output and errors. The name of a file may have any bytes."""
+    command = ["git", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def split(output):
+    return [name for name in output.split("\0") if name]
+
+
+def refuse(title, names):
+    if names:
+        raise Refused("\n".join([title, *(f"  {name}" for name in names)]))
+
+
+def print_list(title, lines):
+    if lines:
+        print(title, *(f"  {line}" for line in lines), sep="\n")
+
+
+def described(conflicts):
+    return [f"{name}: {reason}" for name, reason in conflicts.items()]
+
+
+def answer(text):
+    """Return the name and the value of NAME=VALUE. Raises ValueError."""
+    name, value = text.split("=", 1)
+    return name, value
+
+
+def main():
+    """Run a command. The exit code is 1 if a person must act, 2 if it is refused."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.template")
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--vcs-ref", help="the version, instead of the newest")
+    parser.add_argument(
+        "-d", "--data", action="append", default=[], type=answer, help="NAME=VALUE"
+    )
+    parser.add_argument(
+        "--merge-only",
+        action="store_true",
+        help="neither compile the lock files nor lint",
+    )
+    options = parser.parse_args()
+    os.environ.update(ENVIRONMENT)
+    # The name of a file may have any bytes, and `make` prints in between.
+    place = 2 if options.json else 1
+    with (
+        open(place, "w", 1, errors="surrogateescape", closefd=False) as output,
+        contextlib.redirect_stdout(output),
+    ):
+        try:
+            with Template() as template:
+                report, code = COMMANDS[options.command](template, options)
+        except Refused as error:
+            report, code = {"error": str(error)}, 2
+            print(error, file=sys.stderr)
+    if options.json:
+        print(json.dumps(report, indent=2))
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

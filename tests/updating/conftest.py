@@ -1,0 +1,19 @@
+import pytest
+
+from tests.updating.small import SECOND, copy, make_template, release
+
+
+@pytest.fixture(scope="package")
+def original(tmp_path_factory):
+    """Return a project of the first release, whose template has a second one."""
+    folder = tmp_path_factory.mktemp("original")
+    template = make_template(folder / "template")
+    project = copy(template, folder / "project")
+    release(template, "v1.1.0", SECOND)
+    return project
+
+
+@pytest.fixture
+def small(original, tmp_path):
+    """Return the project of the first release, for the test to change and update."""
+    return original.copy_to(tmp_path / "project")
