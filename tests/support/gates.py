@@ -8,6 +8,7 @@ from tests.support.environments import commands, environment_key
 
 # What the gates open next to the code, and to the Makefile, whose commands are compared.
 SETTINGS = (".env.example", ".gitignore")
+LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-servers.txt")
 PAGES = ("static/", "templates/")
 # Code that only `make lint` opens. What Ruff and Black find in it is part of the tests
 # of rendering, what mypy finds of test_lint.py: each runs them on all of this code.
@@ -27,7 +28,7 @@ CALL = re.compile(
 def is_input(name):
     """Return whether the outcome of `make ci` may depend on this file of a project."""
     code = name.endswith((".py", ".toml")) and not name.startswith(ONLY_LINTED)
-    return code or name in SETTINGS or name.startswith(PAGES)
+    return code or name in (*SETTINGS, *LOCKS) or name.startswith(PAGES)
 
 
 def ci_key(project):
