@@ -123,6 +123,7 @@ def test_cancelled_migration_restarts_nothing(running):
 
     assert process.returncode == 1, output
     assert not [line for line in platform.calls() if line.startswith("kamal app boot")]
+    assert not platform.state()["my-project-staging"]["logged_in"]
 
 
 def test_rollback_skips_unready_releases(running):
