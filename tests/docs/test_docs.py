@@ -8,7 +8,14 @@ import pytest
 
 from tests.deployment.platforms import platform_of
 from tests.support.machine import give_up
-from tests.support.options import FULL, QUESTIONS, TEMPLATE, choices, combinations
+from tests.support.options import (
+    DEFAULTS,
+    FULL,
+    QUESTIONS,
+    TEMPLATE,
+    choices,
+    combinations,
+)
 
 PAGES = [TEMPLATE / "README.md", *sorted(TEMPLATE.glob("docs/**/*.md"))]
 
@@ -87,7 +94,7 @@ def test_documented_questions_are_those_of_copier_yml():
     for name, offered, default in rows:
         if "choices" in QUESTIONS[name]:
             assert offered.split(", ") == choices(name)
-        stated = str(QUESTIONS[name]["default"])
+        stated = str(DEFAULTS.get(name))
         assert default in (stated, stated.lower(), "from the name", "a sentence")
 
 

@@ -135,6 +135,26 @@ def test_no_to_redis_skips_celery_and_channels(copying):
     assert copying.wait_for_question() not in REDIS_QUESTIONS
 
 
+def test_prompt_refuses_a_recorded_target_that_lost_its_image(
+    terminal, template, tmp_path
+):
+    project = Project(tmp_path / "project")
+    project.path.mkdir()
+    (project / ".copier-answers.yml").write_text("use_docker: true\ndeploy_target: fly")
+    command = (sys.executable, "-m", "copier", "copy", str(template), "project")
+    copying = terminal(*command, cwd=tmp_path)
+    while copying.wait_for_question() != "use_docker":
+        copying.child.send(ENTER)
+    copying.child.send("n")
+    while copying.wait_for_question():
+        copying.child.send(ENTER)
+
+    assert "needs Docker: start again" in copying.child.before
+    copying.child.close()
+    assert copying.child.exitstatus == 1
+    assert project.files() == {".copier-answers.yml"}
+
+
 @pytest.mark.slow
 def test_make_new_asks_and_renders(terminal, checkout):
     destination = checkout.path.parent / "my project"

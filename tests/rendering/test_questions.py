@@ -8,8 +8,15 @@ import sys
 import copier
 import jinja2
 import pytest
+import yaml
 
-from tests.support.options import CONFIGURATION, QUESTIONS, TEMPLATE, choices
+from tests.support.options import (
+    CONFIGURATION,
+    DEFAULTS,
+    QUESTIONS,
+    TEMPLATE,
+    choices,
+)
 from tests.support.rendering import quick_copier
 
 KEYS = ["type", "help", "choices", "default", "when", "validator"]
@@ -156,6 +163,32 @@ ACCEPTED = [
 # Together, these two ask every question: servers are asked for instead of apps.
 ON_PLATFORM = {"deploy_target": "heroku"}
 ON_SERVERS = {"deploy_target": "kamal", "use_docker": True}
+# An invalid answer to each question but those answered with yes or no
+RECORDED = {
+    name: ("gone", f"Invalid choice for '{name}': 'gone' is not in ")
+    for name, question in QUESTIONS.items()
+    if "choices" in question
+} | {question: (answer, sentence) for question, answer, sentence in REFUSED}
+# Recorded answers, and a new one that contradicts them
+DOCKER = "needs Docker: start again, and answer yes to use_docker"
+APPS = ON_PLATFORM | {"staging_app": "shop-1", "production_app": "shop-2"}
+URLS = ON_PLATFORM | {"staging_url": "https://a.b", "production_url": "https://c.d"}
+PAIRS = [
+    ({"use_docker": True, "deploy_target": "fly"}, {"use_docker": False}, DOCKER),
+    ({"use_docker": True, "deploy_target": "kamal"}, {"use_docker": False}, DOCKER),
+    (
+        {"use_docker": True, "deploy_target": "kubernetes"},
+        {"use_docker": False},
+        DOCKER,
+    ),
+    ({"use_docker": False}, {"deploy_target": "fly"}, DOCKER),
+    ({"use_docker": False}, {"deploy_target": "kamal"}, DOCKER),
+    ({"use_docker": False}, {"deploy_target": "kubernetes"}, DOCKER),
+    (APPS, {"staging_app": "shop-2"}, "Use another name than staging's."),
+    (APPS, {"production_app": "shop-1"}, "Use another name than staging's."),
+    (URLS, {"staging_url": "https://c.d"}, "Use another URL than staging's."),
+    (URLS, {"production_url": "https://a.b"}, "Use another URL than staging's."),
+]
 ODD_NAMES = {
     "My Project": "my_project",
     "Café 2!": "caf_2",
@@ -252,9 +285,7 @@ def test_question_restricts_its_answers(name):
     "name", [name for name in QUESTIONS if "choices" in QUESTIONS[name]]
 )
 def test_default_is_one_of_the_choices(name):
-    choices = QUESTIONS[name]["choices"]
-    values = choices.values() if isinstance(choices, dict) else choices
-    assert QUESTIONS[name]["default"] in values
+    assert DEFAULTS[name] in choices(name)
 
 
 @pytest.mark.parametrize("target", choices("deploy_target"))
@@ -320,6 +351,27 @@ def test_invalid_answer_is_refused_in_one_sentence(ask, question, answer, senten
     assert len(str(refusal.value)) <= 80  # A terminal cuts the rest.
 
 
+# Copier itself would take the default.
+@pytest.mark.parametrize("question", RECORDED)
+def test_recorded_answer_that_became_invalid_is_refused(ask, tmp_path, question):
+    answer, sentence = RECORDED[question]
+    recorded = others(question) | {question: answer}
+    (tmp_path / ".copier-answers.yml").write_text(yaml.safe_dump(recorded))
+
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        ask()
+
+
+@pytest.mark.parametrize(("recorded", "new", "sentence"), PAIRS)
+def test_new_answer_that_contradicts_a_recorded_one_is_refused(
+    ask, tmp_path, recorded, new, sentence
+):
+    (tmp_path / ".copier-answers.yml").write_text(yaml.safe_dump(recorded))
+
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        ask(**new)
+
+
 @pytest.mark.parametrize(
     ("question", "answer"),
     [pytest.param(*row, id=f"{row[0]}-{str(row[1])[:20]}") for row in ACCEPTED],
@@ -330,7 +382,8 @@ def test_valid_answer_is_accepted(ask, question, answer):
 
 def others(question):
     """Return answers that make Copier ask this question."""
-    return ON_SERVERS if question.endswith("_server") else ON_PLATFORM
+    on_servers = question.endswith(("_server", "_registry"))
+    return ON_SERVERS if on_servers else ON_PLATFORM
 
 
 def test_python_keywords_are_reserved(names):
@@ -388,16 +441,24 @@ def test_every_reserved_word_gets_another_slug(names):
     assert max(map(len, slugs)) <= 40
 
 
-def test_answer_to_a_skipped_question_leaves_no_trace(rendered):
-    plain = rendered()
-    project = rendered(
-        use_redis=False,
-        use_celery=True,
-        use_channels=True,
-        staging_app="celery",
-        staging_server="celery",
-        production_url="https://celery.example.com",
-    )
+@pytest.mark.parametrize(
+    "answers",
+    [{}, ON_PLATFORM, ON_SERVERS]
+    + [{"use_docker": True, "ci_provider": it} for it in choices("ci_provider")],
+    ids=str,
+)
+def test_answer_to_a_skipped_question_leaves_no_trace(rendered, answers):
+    plain = rendered(**answers)
+    others = {
+        "use_celery": True,
+        "use_channels": True,
+        "image_registry": "other",
+        "staging_app": "celery",
+        "staging_server": "celery",
+        "production_url": "https://celery.example.com",
+    }
+    skipped = others.keys() - yaml.safe_load(plain.read(".copier-answers.yml")).keys()
+    project = rendered(**answers, **{name: others[name] for name in skipped})
     assert project.files() == plain.files()
     for name in project.files():
         assert "celery" not in project.read(name).lower(), name

@@ -8,13 +8,13 @@ import pytest
 
 from tests.support.gates import ci_key, run_ci
 from tests.support.machine import python_version
-from tests.support.options import EVERY_COMBINATION, FULL, QUESTIONS, VERSIONS
+from tests.support.options import DEFAULTS, EVERY_COMBINATION, FULL, VERSIONS
 from tests.support.project import Project
 from tests.support.verdicts import code_of, key_of, once
 
 pytestmark = [pytest.mark.slow, pytest.mark.seconds(10)]
 CODE = code_of(sys.modules[__name__], Project)
-THRESHOLD = QUESTIONS["coverage_threshold"]["default"]
+THRESHOLD = DEFAULTS["coverage_threshold"]
 
 
 def group(answers):

@@ -1,6 +1,8 @@
 """The option space, read from copier.yml."""
 
+import ast
 import itertools
+import re
 from pathlib import Path
 
 import jinja2
@@ -15,14 +17,47 @@ QUESTIONS = {
 }
 
 
+def default(question):
+    """Return what a new project gets, or None if that depends on other answers.
+
+    A recorded answer takes precedence: see copier.yml.
+    """
+    given = question["default"]
+    if question["type"] == "bool":
+        return given
+    found = re.fullmatch(r"\{\{ \w+ \| default\(('[^']*'|\d+)\) \}\}", given)
+    return ast.literal_eval(found[1]) if found else None
+
+
+# The answers that a project has without stating them
+DEFAULTS = {
+    name: value
+    for name, question in QUESTIONS.items()
+    if (value := default(question)) is not None
+}
+
+
+def validators(choices):
+    """Return the validator of each value among the choices of a question, or an empty text."""
+    listed = choices.values() if isinstance(choices, dict) else choices
+    return {
+        choice["value"] if isinstance(choice, dict) else choice: (
+            choice["validator"] if isinstance(choice, dict) else ""
+        )
+        for choice in listed
+    }
+
+
 def choices(name):
-    """Return the values that a question with choices, or a yes-or-no question, can have."""
+    """Return the values that a question with choices, or a yes-or-no question, can have.
+
+    A validator without a condition refuses a removed choice.
+    """
     question = QUESTIONS[name]
     if question["type"] == "bool":
         return [False, True]
-    found = question["choices"]
-    found = list(found.values()) if isinstance(found, dict) else found
-    return [it["value"] if isinstance(it, dict) else it for it in found]
+    found = validators(question["choices"])
+    return [value for value, text in found.items() if not text or "{" in text]
 
 
 def redis_states():
@@ -42,9 +77,9 @@ def redis_states():
 
 REDIS_STATES = redis_states()
 NEED_DOCKER = {
-    choice["value"]
-    for choice in QUESTIONS["deploy_target"]["choices"].values()
-    if isinstance(choice, dict)
+    value
+    for value, text in validators(QUESTIONS["deploy_target"]["choices"]).items()
+    if "{" in text
 }
 FULL = REDIS_STATES["redis-celery-channels"]
 

@@ -18,19 +18,13 @@ from copier import _user_data as user_data
 from copier._user_data import AnswersMap
 
 from tests.support.cache import CACHE, DAY, FRESH, RUN, Cache, today
-from tests.support.options import QUESTIONS, TEMPLATE
+from tests.support.options import DEFAULTS, QUESTIONS, TEMPLATE
 from tests.support.project import Project
 from tests.support.tracked import tracked
 from tests.support.verdicts import code_of, tools_of
 
 # What Copier reads of the template
 SOURCES = ("copier.yml", "extensions", "template")
-# The answers that a project has without stating them
-DEFAULTS = {
-    name: question["default"]
-    for name, question in QUESTIONS.items()
-    if "{" not in str(question["default"])
-}
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS trees (key TEXT PRIMARY KEY, tree TEXT, run TEXT, day INTEGER);
 CREATE TABLE IF NOT EXISTS contents (hash TEXT PRIMARY KEY, content BLOB);
