@@ -217,6 +217,14 @@ def test_one_beat_runs_at_a_time(project, build):
     assert container["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
 
 
+def test_each_process_has_a_liveness_probe(project, build):
+    found = pods(build(project / "deploy/kubernetes/staging"))
+
+    for name in ("web", "worker", "beat"):
+        (container,) = found["Deployment", name]["containers"]
+        assert "livenessProbe" in container
+
+
 def test_pod_stops_later_than_its_server(project, build):
     found = pods(build(project / "deploy/kubernetes/staging"))
     # The default of Kubernetes, which includes the pause of preStop.

@@ -24,14 +24,16 @@ NEEDS = {
     "test_cache.py": "config/cache.py",
     "test_celery_logs.py": "config/celery_logs.py",
     "test_celery_url.py": "config/celery_url.py",
+    "test_heartbeat.py": "config/heartbeat.py",
     "test_pool.py": "config/pool.py",
     "test_redis.py": "config/redis.py",
     "test_results.py": "apps/health/checks/results.py",
     "test_sockets.py": "config/socket_logs.py",
 }
-# Each use of Redis, and each version with all of them and with a bucket for uploads
+# Each use of Redis, and each version with all of them, with a bucket for uploads and with the
+# modules of a deploy target
 PROJECTS = combinations("redis") | {
-    name: FULL | versions | {"deploy_target": "heroku"}
+    name: FULL | versions | {"use_docker": True, "deploy_target": "kubernetes"}
     for name, versions in combinations("django_version", "python_version").items()
 }
 

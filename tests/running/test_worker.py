@@ -1,6 +1,9 @@
 """A task outlives its worker: another one repeats it. All of their lines are JSON."""
 
+import contextlib
+import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -45,20 +48,20 @@ CELERY_BROKER_TRANSPORT_OPTIONS |= {
 SEND = "from apps.users.tasks import slow; slow.delay()"
 SEND_DEADLY = "from apps.users.tasks import deadly; print(deadly.delay().id)"
 
-# A second, instead of a time of the day
+# A second, instead of a time of the day, and instead of three minutes
 OFTEN = """
+from celery.beat import Scheduler
 CELERY_BEAT_SCHEDULE["delete-expired-sessions"]["schedule"] = 1
+Scheduler.sync_every = 1
 """
-BEAT = [
-    ".venv/bin/celery",
-    *["--quiet", "--app", "config", "beat", "--schedule"],
-]
 
 
 @pytest.fixture
 def project(render):
     """Return a project with a task of 5 s and times that suit a test."""
-    project = render(**REDIS_STATES["redis-celery"])
+    project = render(
+        **REDIS_STATES["redis-celery"], use_docker=True, deploy_target="kubernetes"
+    )
     for old, new in {
         "CELERY_TASK_TIME_LIMIT = 280": "CELERY_TASK_TIME_LIMIT = 8",
         "CELERY_TASK_TIME_LIMIT + 240": "CELERY_TASK_TIME_LIMIT + 2",
@@ -124,22 +127,58 @@ def test_worker_returns_an_unfinished_task_when_it_stops(project, environment):
     assert ran(project).split() == ["begin", "begin", "end"]
 
 
-def test_beat_sends_the_scheduled_tasks(project, environment, tmp_path):
+def test_beat_sends_tasks_and_probes_notice_what_hangs(project, environment, tmp_path):
     project.run_ok(".venv/bin/python", "manage.py", "migrate", **environment)
-    command = [*BEAT, str(tmp_path / "beat")]
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    environment |= {"TMPDIR": str(folder)}
+    worker_args, worker_probe = manifest(project, "worker", folder)
+    beat_args, beat_probe = manifest(project, "beat", folder)
     with (
-        running(project, WORKER, ready=" ready.", **environment) as worker,
-        running(project, command, ready="beat: Starting", **environment) as beat,
+        running(project, worker_args, ready=" ready.", **environment) as worker,
+        running(project, beat_args, ready="beat: Starting", **environment) as beat,
     ):
         wait_until(lambda: " succeeded in " in worker.output(), reason=beat.output)
+        for process, probe in ((worker, worker_probe), (beat, beat_probe)):
+            with stopped(process.process.pid):
+                for path in folder.iterdir():
+                    os.utime(path, (0, 0))
+                assert not passes(probe)
+            wait_until(lambda probe=probe: passes(probe), reason=process.output)
         beat.process.send_signal(signal.SIGTERM)
         beat.process.wait(20)
 
     assert {"celery.beat"} <= {line["name"] for line in beat.lines()}
     assert worker.lines()
     assert beat.process.returncode == 0
-    assert list(tmp_path.glob("beat*"))
+    assert list(folder.glob("beat*"))
     assert not list(project.path.glob("celerybeat*"))
+
+
+def manifest(project, name, folder):
+    """Return the command of a process and that of its probe, with another /tmp."""
+    deployment = project.documents(f"deploy/kubernetes/base/{name}.yaml")[0]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    probe = container["livenessProbe"]["exec"]["command"]
+    command, *arguments = [it.replace("/tmp", str(folder)) for it in container["args"]]
+    return [f".venv/bin/{command}", *arguments], [
+        it.replace("/tmp", str(folder)) for it in probe
+    ]
+
+
+def passes(probe):
+    return subprocess.run(probe, stderr=subprocess.DEVNULL).returncode == 0
+
+
+@contextlib.contextmanager
+def stopped(pid):
+    """Stop a process; let it continue afterwards."""
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def send_and_wait(project, environment):

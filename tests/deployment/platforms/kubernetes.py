@@ -2,7 +2,11 @@
 
 from tests.deployment.platforms.base import ByImage
 
-CELERY = {"deploy/kubernetes/base/beat.yaml", "deploy/kubernetes/base/worker.yaml"}
+CELERY = {
+    "config/heartbeat.py",
+    "deploy/kubernetes/base/beat.yaml",
+    "deploy/kubernetes/base/worker.yaml",
+}
 
 
 class Kubernetes(ByImage):
@@ -19,6 +23,7 @@ class Kubernetes(ByImage):
     fails_during_rollback = ["undo"]
 
     own_files = {
+        "config/heartbeat.py",
         "deploy/image.py",
         "deploy/install_cli.py",
         "deploy/kubernetes.py",
