@@ -23,11 +23,35 @@ PYTEST := PATH="$$PATH:$(CURDIR)/.tools/bin" .venv/bin/pytest
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Copier records this folder as the source of the project, and only this machine has it. The address
+# of the origin takes its place, without a password, if the origin has the same files.
+define RECORD_ORIGIN
+address=$$(git remote get-url origin 2>/dev/null | sed -E 's,^(https?://)[^/@]*@,\1,') || address=; \
+case "$$address" in \
+  file://* | /* | .*) address= ;; \
+  git@* | *://*.git | https://github.com/* | https://gitlab.com/*) ;; \
+  *:*) address="git+$$address" ;; \
+  *) address= ;; \
+esac; \
+reason=; \
+if [ -z "$$address" ] || [ -n "$$(git rev-parse --show-prefix)" ]; then reason="it has no origin with an address"; \
+elif [ -n "$$(git status --porcelain)" ]; then reason="it has uncommitted changes"; \
+elif [ -z "$$(git for-each-ref --count=1 --contains HEAD refs/remotes/origin)" ]; then reason="its origin lacks the commit"; fi; \
+answers="$$DEST/.copier-answers.yml"; \
+if [ -n "$$reason" ]; then \
+  echo "Only this machine can update the project: it records this folder, because $$reason. See docs/update.md." >&2; \
+elif [ -f "$$answers" ]; then \
+  ADDRESS="$$address" awk '/^[^ ]/ {old = /^_src_path:/; if (old) print "_src_path: " ENVIRON["ADDRESS"]} !old' "$$answers" >"$$answers.new"; \
+  mv "$$answers.new" "$$answers"; \
+fi
+endef
+
 .PHONY: new
 new: $(if $(DEST),$(COPIER)) ## Make a project: make new DEST=../my-project
 	@[ -n "$$DEST" ] || { echo 'Set the new folder: make new DEST=../my-project' >&2; exit 2; }
 	@command -v git >/dev/null || { echo "Install git, then run make again." >&2; exit 1; }
 	@$(COPIER) copy --vcs-ref HEAD $(ARGS) "$(CURDIR)" "$$DEST"
+	@$(RECORD_ORIGIN)
 
 $(COPIER): | $(UV)
 	@echo "Fetching Copier $(COPIER_VERSION) into .tools"

@@ -1,6 +1,7 @@
 """The conversation in a real terminal of 80 columns."""
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -167,8 +168,10 @@ def test_make_new_asks_and_renders(terminal, checkout):
 
 
 @pytest.mark.slow
-def test_make_new_runs_unattended_without_uv(checkout):
-    checkout.make_ok(
+def test_make_new_runs_unattended_without_uv(checkout, tmp_path):
+    address = "https://git.example.com/team/slipway"
+    checkout.run_ok("git", "remote", "set-url", "origin", address)
+    new = checkout.make_ok(
         "new",
         "DEST=../my-project",
         "ARGS=--defaults -d use_redis=true -d 'project_name=Corner Shop'",
@@ -179,6 +182,83 @@ def test_make_new_runs_unattended_without_uv(checkout):
     assert project.read("README.md").startswith("# Corner Shop\n")
     assert (project / "tests/test_cache.py").exists()
     assert checkout.run("git", "status", "--porcelain").stdout == ""
+    assert "_src_path" not in new.stdout
+    project.commit()
+    project.run_ok(
+        *(sys.executable, "-m", "copier", "update", "--defaults", "--vcs-ref=HEAD"),
+        COPIER_CACHE_DIR=str(tmp_path / "cache"),
+        COPIER_SETTINGS_PATH="/dev/null",
+        GIT_CONFIG_COUNT="1",
+        GIT_CONFIG_KEY_0=f"url.{tmp_path}/origin.insteadOf",
+        GIT_CONFIG_VALUE_0=address,
+    )
+    assert project.run("git", "status", "--porcelain").stdout == ""
+
+
+@pytest.fixture
+def recorded(checkout):
+    """Return a function that runs `make new` and returns its answers and what it prints.
+
+    Copier is a program that does nothing, and the project has only its answers.
+    """
+    project = Project(checkout.path.parent / "my project")
+    project.path.mkdir()
+
+    def recorded(folder="."):
+        (project / ".copier-answers.yml").write_text(
+            f"_commit: 0123abc\n_src_path: {checkout.path}\n  folded\nauthor_name: Me\n"
+        )
+        options = ("COPIER=/bin/true", f"DEST={project.path}")
+        new = checkout.make_ok("--silent", f"--directory={folder}", "new", *options)
+        return project.read(".copier-answers.yml"), new.stdout
+
+    return recorded
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [
+        (
+            "https://me:secret@github.com/team/slipway",
+            "https://github.com/team/slipway",
+        ),
+        ("https://me@example.com/team/x.git", "https://example.com/team/x.git"),
+        ("https://example.com/team/x", "git+https://example.com/team/x"),
+        ("git@example.com:team/x", "git@example.com:team/x"),
+        ("me@example.com:team/x.git", "git+me@example.com:team/x.git"),
+        ("ssh://git@example.com/team/x.git", "ssh://git@example.com/team/x.git"),
+    ],
+)
+def test_make_new_records_the_address_of_the_origin(
+    checkout, recorded, address, source
+):
+    checkout.run_ok("git", "remote", "set-url", "origin", address)
+
+    answers = f"_commit: 0123abc\n_src_path: {source}\nauthor_name: Me\n"
+    assert recorded() == (answers, "")
+
+
+def test_make_new_warns_when_only_this_machine_can_update(checkout, recorded):
+    def warning(**options):
+        answers, printed = recorded(**options)
+        assert f"_src_path: {checkout.path}\n" in answers
+        assert printed.count("\n") == 1
+        return re.search("because (.*?)[.] See docs/update.md[.]", printed)[1]
+
+    for address in (f"{checkout.path.parent}/origin", "../origin", "file:///origin"):
+        checkout.run_ok("git", "remote", "set-url", "origin", address)
+        assert warning() == "it has no origin with an address"
+    checkout.run_ok("git", "remote", "set-url", "origin", "git@example.com:team/x")
+    checkout.edit("LICENSE", "MIT License", "License")
+    assert warning() == "it has uncommitted changes"
+    checkout.commit("A change")
+    assert warning() == "its origin lacks the commit"
+    shutil.copytree(checkout / "extensions", checkout / "inside/extensions")
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(checkout / name, checkout / "inside")
+    assert warning(folder="inside") == "it has no origin with an address"
+    checkout.run_ok("git", "remote", "remove", "origin")
+    assert warning() == "it has no origin with an address"
 
 
 @pytest.mark.slow

@@ -142,6 +142,25 @@ def test_refused_answer_prints_its_reason_and_writes_nothing(repository, tmp_pat
     assert not (tmp_path / "project").exists()
 
 
+def test_another_django_project_stays_as_it_is(repository, tmp_path):
+    project = Project(tmp_path / "project")
+    project.path.mkdir()
+    for name in ("README.md", "manage.py"):
+        (project / name).write_text("Theirs")
+    for options in ([], ["--overwrite"]):
+        done = copy(repository, project.path, *options, refused=True)
+        assert done.returncode == 1
+        assert done.stdout.rstrip().endswith("the template cannot adopt a project.")
+        assert project.files() == {"README.md", "manage.py"}
+        assert project.read("README.md") == "Theirs"
+
+
+def test_copy_over_a_project_of_the_template_writes_its_files_again(repository, copied):
+    (copied / "README.md").write_text("Ours")
+    copy(repository, copied.path, "--overwrite")
+    assert copied.run("git", "status", "--porcelain").stdout == ""
+
+
 def test_update_applies_the_template_and_keeps_own_edits(repository, copied):
     copied.edit(".editorconfig", "root = true", "root = true  # Ours.")
     lock = "asgiref==1.0\n"

@@ -413,6 +413,35 @@ def test_dependencies_of_the_generated_project_are_reserved(names):
     assert {name.replace("-", "_") for name in found} <= set(names.reserved)
 
 
+ADOPT = "Use a new folder: the template cannot adopt a project."
+
+
+@pytest.mark.parametrize("place", ["manage.py", "src/manage.py"])
+def test_folder_with_another_django_project_is_refused(ask, tmp_path, place):
+    (tmp_path / "src").mkdir()
+    (tmp_path / place).touch()
+
+    with pytest.raises(ValueError, match=ADOPT):
+        ask()
+
+
+def test_folder_with_the_characters_of_a_pattern_is_refused(bare_template, tmp_path):
+    folder = tmp_path / "[a]*?"
+    folder.mkdir()
+    (folder / "manage.py").touch()
+
+    with quick_copier(), pytest.raises(ValueError, match=ADOPT):
+        copier.run_copy(str(bare_template), folder, defaults=True, quiet=True)
+
+
+def test_folder_next_to_a_django_project_is_accepted(bare_template, tmp_path):
+    (tmp_path / "manage.py").touch()
+
+    with quick_copier():
+        new = tmp_path / "new"
+        copier.run_copy(str(bare_template), new, defaults=True, quiet=True)
+
+
 # Defaults
 
 
