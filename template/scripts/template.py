@@ -7,10 +7,13 @@ that of any commit: it follows renames, and no edit is lost without a conflict.
 
 import argparse
 import contextlib
+import fcntl
 import json
 import os
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,7 +27,7 @@ ANSWERS = ".copier-answers.yml"
 BRANCH = "template-update"
 # An update does not merge the lock files: `make lock` compiles them again.
 LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-servers.txt")
-PIN = re.compile(r"^([^\s#=]+)==([^\s;]+).*\n(?:[ \t].*\n)*", re.MULTILINE)
+PIN = re.compile(r"^([^\s#=]+)==(\d[\w.!+]*)(?![^\s;]).*\n(?:[ \t].*\n)*", re.MULTILINE)
 # What follows such a line in a file belongs to the project.
 YOURS = re.compile(rb"^\W*Yours\b", re.MULTILINE)
 MARKERS = "^(<<<<<<<|>>>>>>>) "
@@ -35,6 +38,7 @@ SETTINGS = {
     "core.hooksPath": os.devnull,
     "core.quotePath": "false",
     "core.safecrlf": "false",
+    "merge.default": "text",
     "merge.directoryRenames": "false",
     "merge.renameLimit": "10000",
     "merge.renames": "true",
@@ -51,7 +55,7 @@ for number, setting in enumerate(SETTINGS.items(), COUNT):
     for part, value in zip(("KEY", "VALUE"), setting, strict=True):
         ENVIRONMENT[f"GIT_CONFIG_{part}_{number}"] = value
 # Of a file in conflict, git has the recorded version (1), the project's (2), the wanted (3).
-DELETED_HERE = {"1", "3"}
+DELETED_HERE = ({"1"}, {"1", "3"})
 REMOVED = {"1", "2"}
 
 
@@ -69,6 +73,11 @@ class Template:
         self.prefix = git("rev-parse", "--show-prefix").strip()
         self.git_dir = git("rev-parse", "--absolute-git-dir").strip()
         self.folder = Path(self.git_dir, BRANCH)
+        self.lock = open(f"{self.folder}.lock", "w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused("Wait: another of these commands is running.") from None
         self.answers = read_answers(Path(ANSWERS))
         self.source, self.version = self.answers["_src_path"], self.answers["_commit"]
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -104,8 +113,8 @@ class Template:
         """Store a copy as a commit, at the place of this project in its repository."""
         index = {"GIT_INDEX_FILE": str(self.folder / "index")}
         place = {"GIT_DIR": self.git_dir, "GIT_WORK_TREE": str(folder)}
-        add = ("-c", "core.fileMode=true", "add", "--all", "--force", ".")
-        git(*add, cwd=folder, **index, **place)
+        settings = ("-c", "core.fileMode=true", "-c", "core.sparseCheckout=false")
+        git(*settings, "add", "--all", "--force", ".", cwd=folder, **index, **place)
         tree = git("write-tree", **index).strip()
         if self.prefix:
             git("read-tree", "--empty", **index)
@@ -132,7 +141,8 @@ class Change:
             )
         self.locks = {}
         for name in filter(lambda name: (new / name).exists(), LOCKS):
-            self.locks[name] = (new / name).read_text()
+            if Path(name).exists() or not (old / name).exists():
+                self.locks[name] = (new / name).read_text()
             if (old / name).exists():
                 shutil.copy(old / name, new / name)
         self.old = template.store(old, template.version)
@@ -203,7 +213,8 @@ def update(template, options):
 
     Nothing is committed. The report has the conflicts, which a person must resolve.
     """
-    dirty = [it[3:] for it in split(git("status", "--porcelain", "-z", "-uno"))]
+    changed = git("status", "--porcelain", "--no-renames", "-z", "-uno")
+    dirty = [line[3:] for line in split(changed)]
     dirty += split(git("ls-files", "--others", "--exclude-standard", "-z"))
     refuse("Commit or stash these files first:", dirty)
     if git("branch", "--list", BRANCH):
@@ -214,28 +225,31 @@ def update(template, options):
     if not change.files():
         print(f"The project is up to date: version {template.version} of the template.")
         return change.report, 0
-    in_the_way = [name for name in change.files("--diff-filter=A") if is_ignored(name)]
+    ignored = list(ignored_in_place(change.files("--diff-filter=d")))
     refuse(
-        "The template adds these files, which git ignores here. Move them:", in_the_way
+        "The template writes these files, which git ignores here. Move them:", ignored
     )
 
-    here = git("branch", "--show-current").strip() or git("rev-parse", "HEAD").strip()
+    branch = shlex.quote(git("branch", "--show-current").strip())
+    here = branch if branch != "''" else "--detach " + git("rev-parse", "HEAD").strip()
     print(
         f"Updating from {template.version} to {change.version} on the branch {BRANCH}."
     )
     print("To undo it, even if it is interrupted:")
-    print("  git reset --hard && git clean -d --force")
-    print(f"  git checkout {here} && git branch -D {BRANCH}")
+    # An interrupted git leaves its lock.
+    lock = shlex.quote(git("rev-parse", "--git-path", "index.lock").strip())
+    print(f"  rm -f {lock} && git reset --hard && git clean -d --force")
+    print(f"  git switch {here} && git branch -D {BRANCH}")
     git("switch", "--quiet", "--create", BRANCH)
     code, _, error = run_git("cherry-pick", "--no-commit", change.new)
     unmerged = split(git("ls-files", "--unmerged", "-z"))
     if code and not unmerged:
-        git("checkout", "--quiet", here)
+        git("checkout", "--quiet", "-")
         git("branch", "-D", BRANCH)
         raise Refused(f"git cannot merge the template: {error.strip()}")
     conflicts, kept = judge(unmerged)
     if kept:
-        git("rm", "--quiet", "--force", "--", *kept)
+        git("--literal-pathspecs", "rm", "--quiet", "--force", "--", *kept)
     # The answers with which the template was copied
     git("checkout", change.new, "--", ANSWERS)
     conflicts.pop(ANSWERS, None)
@@ -313,7 +327,7 @@ def judge(entries, prefix=""):
     for entry in entries:
         facts, _, name = entry.partition("\t")
         versions[name.removeprefix(prefix)].add(facts.split()[2])
-    kept = [name for name, has in versions.items() if has <= DELETED_HERE]
+    kept = [name for name, has in versions.items() if has in DELETED_HERE]
     conflicts = {
         name: (
             "you have changed it, and the template has removed or renamed it"
@@ -328,16 +342,16 @@ def judge(entries, prefix=""):
 
 def raise_pins(path, wanted):
     """Take the packages from the template's lock file that are newer there, or new."""
-    pins = read_pins(path.read_text() if path.exists() else "")
+    lock = path.read_text().rstrip() + "\n" if path.exists() else ""
+    pins = read_pins(lock)
     newer = {
-        name: pin
-        for name, pin in read_pins(wanted).items()
-        if name not in pins or pin[0] > pins[name][0]
+        name: (version, lines)
+        for name, (version, lines) in read_pins(wanted).items()
+        if name not in pins or version > pins[name][0]
     }
     if newer:
-        path.write_text(
-            "".join(lines for _, (_, lines) in sorted((pins | newer).items()))
-        )
+        kept = PIN.sub(lambda pin: "" if pin[1] in newer else pin[0], lock)
+        path.write_text(kept + "".join(lines for _, lines in newer.values()))
 
 
 def read_pins(lock):
@@ -349,8 +363,18 @@ def read_pins(lock):
     return pins
 
 
-def is_ignored(name):
-    return Path(name).exists() and not git("ls-files", "--", name)
+def ignored_in_place(names):
+    """Yield what git ignores in the place of these files: the merge would replace it."""
+    tracked = {
+        path
+        for name in split(git("ls-files", "-z"))
+        for path in (Path(name), *Path(name).parents)
+    }
+    for name in names:
+        for path in (Path(name), *Path(name).parents):
+            in_place = path == Path(name) or not path.is_dir()
+            if in_place and os.path.lexists(path) and path not in tracked:
+                yield path
 
 
 def make(target):
@@ -442,6 +466,13 @@ def main():
     )
     options = parser.parse_args()
     os.environ.update(ENVIRONMENT)
+    # In a hook or an alias, git sets GIT_DIR and others, which Copier's git must not have.
+    for name in git("rev-parse", "--local-env-vars").split():
+        if not name.startswith("GIT_CONFIG"):
+            os.environ.pop(name, None)
+    if options.command != "update":
+        # A pager may close the pipe, and nothing is to be finished.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     # The name of a file may have any bytes, and `make` prints in between.
     place = 2 if options.json else 1
     with (
@@ -454,6 +485,9 @@ def main():
         except Refused as error:
             report, code = {"error": str(error)}, 2
             print(error, file=sys.stderr)
+        except KeyboardInterrupt:
+            report, code = {"error": "Interrupted"}, 130
+            print("Interrupted", file=sys.stderr)
     if options.json:
         print(json.dumps(report, indent=2))
     sys.exit(code)

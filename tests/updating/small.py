@@ -1,5 +1,6 @@
 """A template of a few files, whose update has each kind of change, and functions that run the update."""
 
+import itertools
 import json
 import sys
 
@@ -113,5 +114,7 @@ def state(project):
 def undo(project, output):
     """Run the commands that an update has printed to undo it."""
     _, _, rest = output.partition("even if it is interrupted:\n")
-    commands = [line for line in rest.splitlines()[:2] if line.startswith("  ")]
+    commands = itertools.takewhile(
+        lambda line: line.startswith("  "), rest.splitlines()
+    )
     project.run_ok("bash", "-euc", "\n".join(commands))

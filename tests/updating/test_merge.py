@@ -99,13 +99,32 @@ def test_file_that_both_sides_add_is_a_conflict(small):
     assert "mine\n" in small.read("added")
 
 
+def test_folder_in_the_place_of_a_new_file_is_a_conflict(small):
+    (small / "added").mkdir()
+    (small / "added/mine").write_text("mine\n")
+    small.commit("Add")
+    (name,) = report(small, "update", code=1)["conflicts"]
+    assert name.startswith("added~")
+    assert (small.read(name), small.read("added/mine")) == (text("added"), "mine\n")
+
+
+def test_file_that_both_sides_rename_is_a_conflict(small):
+    small.run_ok("git", "mv", "folder/old name", "mine")
+    small.commit("Rename")
+    merged = report(small, "update", code=1)
+    assert merged["conflicts"] == {"folder/new name": BOTH, "mine": BOTH}
+    assert small.has("folder/new name")
+
+
 def test_gates_do_not_run_on_a_conflict(small):
     edit(small, "changed", "1")
     assert report(small, "update", code=1)["gates"] is None
     assert not small.has("locked")
 
 
-@pytest.mark.parametrize("name", ["changed", "folder/old name", "removed"])
+@pytest.mark.parametrize(
+    "name", ["changed", "folder/old name", "removed", "requirements.txt"]
+)
 def test_file_that_the_user_has_deleted_stays_deleted(small, name):
     (small / name).unlink()
     small.commit("Delete")
@@ -137,11 +156,11 @@ def test_update_names_new_questions_and_their_answers(small):
 
 
 def test_newer_pins_of_the_template_are_compiled(small):
-    small.edit("requirements.txt", "beta==1.0", "beta==2.0\nmine==3.0 \\\n    --hash=x")
+    mine = "beta==2.0\nmine==3.0 \\\n    --hash=x\nfoo @ https://localhost/\nbar==1,<2"
+    small.edit("requirements.txt", "beta==1.0\n", mine)
     small.commit("Edit")
     assert report(small, "update")["conflicts"] == {}
-    pins = "alpha==1.1\nbeta==2.0\ngamma==1.0\nmine==3.0 \\\n    --hash=x\n"
-    assert small.read("requirements.txt") == pins
+    assert small.read("requirements.txt") == f"{mine}\nalpha==1.1\ngamma==1.0\n"
     assert small.has("locked")
 
 
@@ -158,9 +177,11 @@ def test_merged_project_that_fails_its_gates_exits_with_1(small):
 
 def test_undo_restores_everything(small):
     edit(small, "removed")
+    small.run_ok("git", "branch", "--move", "removed")
     before = state(small)
     done = run(small, "update")
     assert state(small) != before
+    (small / ".git/index.lock").touch()
     undo(small, done.stdout)
     assert state(small) == before
 
@@ -169,6 +190,13 @@ def test_undo_returns_to_a_detached_head(small):
     small.run_ok("git", "checkout", "--detach")
     before = state(small)
     undo(small, run(small, "update").stdout)
+    assert state(small) == before
+
+
+def test_undo_returns_to_a_branch_with_any_name(small):
+    small.run_ok("git", "branch", "--move", "$it's;")
+    before = state(small)
+    undo(small, run(small, "update", "--merge-only").stdout)
     assert state(small) == before
 
 
@@ -189,6 +217,7 @@ def test_update_in_a_folder_of_a_repository(small, tmp_path):
     for name in ("changed", "removed"):
         shop.edit(name, f"{name} 8", "8 mine")
     repository.commit()
+    repository.run_ok("git", "sparse-checkout", "set", "services/shop")
     (repository / "untracked").touch()
     before = state(repository)
     done = run(shop, "update")
@@ -217,6 +246,7 @@ HOSTILE = """
     renames = false
 [merge]
     conflictStyle = zdiff3
+    default = union
     renames = false
     directoryRenames = true
 [rerere]
@@ -242,9 +272,13 @@ def test_update_does_not_depend_on_the_users_git_configuration(small, tmp_path):
     (tmp_path / "gitconfig").write_text(HOSTILE.format(folder=tmp_path))
     edit(small, "folder/old name")
     edit(small, "changed", "1")
-    merged = report(
-        small, "update", code=1, GIT_CONFIG_GLOBAL=str(tmp_path / "gitconfig")
-    )
+    variables = {
+        "GIT_CONFIG_GLOBAL": str(tmp_path / "gitconfig"),
+        # As in a hook
+        "GIT_DIR": str(small / ".git"),
+        "GIT_INDEX_FILE": str(small / ".git/index"),
+    }
+    merged = report(small, "update", code=1, **variables)
     assert merged["conflicts"] == {"changed": BOTH}
     assert small.read("folder/new name") == merged_text("folder/old name")
     assert small.read("added") == text("added")

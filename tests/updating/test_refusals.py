@@ -1,9 +1,15 @@
 """What cannot be updated is refused with its reason, and nothing is changed."""
 
+import fcntl
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
 from tests.support.project import Project
-from tests.updating.small import run, state
+from tests.updating.small import SCRIPT, run, state, write
 
 
 def refusal(project, *options):
@@ -18,7 +24,10 @@ def refusal(project, *options):
 
 def test_edited_file_is_refused_until_it_is_committed(small):
     small.edit("same", "same 1", "mine")
-    assert refusal(small) == "Commit or stash these files first:\n  same\n"
+    small.run_ok("git", "mv", "changed", "moved")
+    files = ["changed", "moved", "same"]
+    title = "Commit or stash these files first:"
+    assert refusal(small).splitlines() == [title, *(f"  {name}" for name in files)]
 
 
 def test_untracked_file_is_refused_until_it_is_committed(small):
@@ -26,10 +35,42 @@ def test_untracked_file_is_refused_until_it_is_committed(small):
     assert refusal(small) == "Commit or stash these files first:\n  näme\n"
 
 
-def test_ignored_file_in_the_place_of_a_new_one_is_refused(small):
-    (small / ".git/info/exclude").write_text("added\n")
-    (small / "added").write_text("mine\n")
-    assert "which git ignores here. Move them:\n  added\n" in refusal(small)
+@pytest.mark.parametrize(
+    ("name", "path"),
+    {
+        "new file": ("added", "added"),
+        "changed file": ("changed", "changed"),
+        "file as a folder": ("folder", "folder"),
+        "folder as a file": ("added", "added/mine"),
+    }.values(),
+)
+def test_ignored_file_in_the_place_of_another_is_refused(small, name, path):
+    small.run_ok("git", "rm", "-r", "--quiet", "--ignore-unmatch", name)
+    (small / ".git/info/exclude").write_text(f"{name}\n")
+    write(small, {path: "mine\n"})
+    (small / "note").touch()
+    small.commit("Ignore it")
+    assert f"which git ignores here. Move them:\n  {name}\n" in refusal(small)
+
+
+def test_second_run_at_the_same_time_is_refused(small):
+    with open(small / ".git/template-update.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert refusal(small) == "Wait: another of these commands is running.\n"
+
+
+def test_interrupted_run_cleans_up_without_a_traceback(small):
+    command = [sys.executable, str(SCRIPT), "status"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    before = state(small)
+    with subprocess.Popen(command, cwd=small.path, **pipes) as process:
+        while not (small / ".git/template-update").exists():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate() == ("Interrupted\n", None)
+    assert process.returncode == 130
+    assert state(small) == before
+    assert not (small / ".git/template-update").exists()
 
 
 def test_branch_of_an_earlier_update_is_refused(small):

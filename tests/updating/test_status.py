@@ -1,6 +1,10 @@
 """What a project has of its template, and what an update would bring; both change nothing."""
 
-from tests.updating.small import YOURS, report, run, state, write
+import os
+import subprocess
+import sys
+
+from tests.updating.small import SCRIPT, YOURS, report, run, state, write
 
 GONE = "you have changed it, and the template has removed or renamed it"
 
@@ -43,6 +47,16 @@ def test_diff_shows_the_change_and_its_conflicts(small):
         "removed": GONE,
     }
     assert state(small) == before
+
+
+def test_diff_ends_quietly_when_a_pager_does(small):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    command = [sys.executable, str(SCRIPT), "diff"]
+    done = subprocess.run(
+        command, cwd=small.path, stdout=theirs, stderr=subprocess.PIPE
+    )
+    assert done.stderr == b""
 
 
 def test_diff_of_answers_names_their_files(small):
