@@ -155,6 +155,11 @@ class Change:
                 for name, value in self.answers.items()
                 if name not in template.answers
             },
+            "dropped_answers": {
+                name: value
+                for name, value in template.answers.items()
+                if name not in self.answers
+            },
             "files": self.files(),
         }
 
@@ -258,6 +263,8 @@ def update(template, options):
     report = change.report | {"branch": BRANCH, "conflicts": conflicts}
     report |= {"kept_deleted": kept, "gates": None}
     print_list("New answers:", [f"{k}={v}" for k, v in report["new_answers"].items()])
+    dropped = [f"{k}={v}" for k, v in report["dropped_answers"].items()]
+    print_list("These answers are not asked for any more, and dropped:", dropped)
     print_list("You have deleted these files, so they stay deleted:", kept)
     if conflicts:
         print_list("Resolve these conflicts:", described(conflicts))

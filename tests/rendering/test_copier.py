@@ -58,7 +58,8 @@ def copy(repository, destination, *options, scheme="", refused=False):
 
 
 def update(project, *options):
-    project.run_ok(
+    """Run `copier update`; return what `run` does."""
+    return project.run_ok(
         *COPIER, "update", "--defaults", *options, COPIER_SETTINGS_PATH="/dev/null"
     )
 
@@ -171,7 +172,7 @@ def test_update_applies_the_template_and_keeps_own_edits(repository, copied):
         readme.write("\nNew in {{ project_name }}.\n")
     repository.edit("extensions/requirements.jinja", "asgiref==", "asgiref==2.")
     release(repository, "v1.1.0")
-    update(copied)
+    done = update(copied)
     assert answers(copied)["_commit"] == "v1.1.0"
     # make lock compiles the lock files, of the packages of both.
     assert copied.read("requirements.txt") == lock
@@ -179,6 +180,10 @@ def test_update_applies_the_template_and_keeps_own_edits(repository, copied):
     assert "asgiref==2." not in copied.read("requirements-dev.txt")
     assert copied.read("README.md").endswith(f"\nNew in {NAME}.\n")
     assert "root = true  # Ours." in copied.read(".editorconfig")
+    _, begin, message = done.stdout.partition(f"{NAME} has the new version. Next:\n")
+    assert begin
+    assert max(map(len, message.splitlines())) <= 80
+    assert "git diff --check " in message
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ _exclude:
   - "{% if not extra | default(true) %}extra{% endif %}"
 name: {type: str, default: shop, validator: "{% if name == 'class' %}Reserved.{% endif %}"}
 extra: {type: bool, default: true}
+size: {type: str, default: small, when: "{{ extra }}"}
 """
 NEW_QUESTION = "color: {type: str, default: blue}\n"
 # `make lock` shows that it ran, and `make lint` fails in a project with a file `broken`.

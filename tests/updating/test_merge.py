@@ -155,6 +155,11 @@ def test_update_names_new_questions_and_their_answers(small):
     assert "New answers:\n  color=blue\n" in done.stdout
 
 
+def test_update_names_the_answers_that_it_drops(small):
+    done = run(small, "update", "--merge-only", "-d", "extra=false")
+    assert "not asked for any more, and dropped:\n  size=small\n" in done.stdout
+
+
 def test_newer_pins_of_the_template_are_compiled(small):
     mine = "beta==2.0\nmine==3.0 \\\n    --hash=x\nfoo @ https://localhost/\nbar==1,<2"
     small.edit("requirements.txt", "beta==1.0\n", mine)
