@@ -10,6 +10,7 @@ websocket = AllowedHostsOriginValidator(
         URLRouter(
             [
                 path("ws/notifications/", NotificationConsumer.as_asgi()),
+                # Yours: an update changes nothing here.
                 # Last: an unknown path would be an exception with a traceback.
                 re_path("", WebsocketDenier.as_asgi()),
             ]

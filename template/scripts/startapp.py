@@ -4,6 +4,7 @@ python -m scripts.startapp blog
 """
 
 import keyword
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ from django.core.management import CommandError, call_command
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "scripts" / "app_template"
 SETTINGS = ROOT / "config" / "settings" / "base.py"
-INSTALLED_APPS = "INSTALLED_APPS = [\n"
+# The list may begin with the line that marks the place of the project's own apps.
+INSTALLED_APPS = re.compile(r"INSTALLED_APPS = \[\n(?: *# Yours.*\n)?")
 
 
 def main():
@@ -29,8 +31,9 @@ def main():
     files = (path for path in folder.rglob("*") if path.is_file())
     if any(path.suffix != ".pyc" for path in files) or f'.{name}"' in settings:
         sys.exit(f"The project already has an app {name}. Choose another name.")
-    if INSTALLED_APPS not in settings:
-        sys.exit(f"{SETTINGS} has no line {INSTALLED_APPS!r} to add the app to.")
+    place = INSTALLED_APPS.search(settings)
+    if not place:
+        sys.exit(f"{SETTINGS} has no line 'INSTALLED_APPS = [' to add the app to.")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
@@ -38,8 +41,8 @@ def main():
     except CommandError as error:
         folder.rmdir()
         sys.exit(str(error))
-    added = f'{INSTALLED_APPS}    "apps.{name}",\n'
-    SETTINGS.write_text(settings.replace(INSTALLED_APPS, added, 1))
+    added = f'    "apps.{name}",\n'
+    SETTINGS.write_text(settings[: place.end()] + added + settings[place.end() :])
     print(
         f"Made apps/{name}, and added it to INSTALLED_APPS in config/settings/base.py."
     )

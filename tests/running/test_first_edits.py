@@ -178,6 +178,8 @@ async def echo(text):
 def test_consumer_echoes():
     assert echo("[1]") == [1]
 """
+# A place of the team in a list
+YOURS = "    # Yours: an update changes nothing here."
 PAGE = """\
 {% extends "base.html" %}
 {% load static %}
@@ -216,7 +218,7 @@ def add_app(project):
     for name, text in {"__init__.py": "", "migrations/__init__.py": "", **APP}.items():
         add(project, f"apps/blog/{name}", text)
     base = "config/settings/base.py"
-    put_after(project, base, "INSTALLED_APPS = [", '    "apps.blog",')
+    put_after(project, base, f"INSTALLED_APPS = [\n{YOURS}", '    "apps.blog",')
 
 
 def add_admin(project):
@@ -225,9 +227,13 @@ def add_admin(project):
 
 def add_middleware(project):
     add(project, "config/middleware.py", MIDDLEWARE)
+    base = "config/settings/base.py"
     session = '    "django.contrib.sessions.middleware.SessionMiddleware",'
-    added = '    "django.middleware.locale.LocaleMiddleware",\n    "config.middleware.name_team",'
-    put_after(project, "config/settings/base.py", session, added)
+    put_after(
+        project, base, session, '    "django.middleware.locale.LocaleMiddleware",'
+    )
+    last = '    "django.middleware.clickjacking.XFrameOptionsMiddleware",'
+    put_after(project, base, f"{last}\n{YOURS}", '    "config.middleware.name_team",')
 
 
 def add_command(project):
@@ -246,9 +252,8 @@ def add_consumer(project):
     routing = "config/routing.py"
     imports = "from apps.users.consumers import NotificationConsumer"
     put_after(project, routing, imports, "from apps.users.echo import EchoConsumer")
-    path = 'path("ws/notifications/", NotificationConsumer.as_asgi())'
-    added = 'path("ws/echo/", EchoConsumer.as_asgi())'
-    project.edit(routing, path, f"{added}, {path}")
+    added = 'path("ws/echo/", EchoConsumer.as_asgi()),'
+    put_after(project, routing, f"            {YOURS}", f"                {added}")
 
 
 def add_page(project):
@@ -259,8 +264,7 @@ def add_page(project):
     second = style.replace("site", "team")
     project.edit("templates/base.html", style, f"{style}\n    {second}")
     page = 'TemplateView.as_view(template_name="about.html"), name="about"'
-    begin = "urlpatterns = ["
-    put_after(project, "config/urls.py", begin, f'    path("about", {page}),')
+    put_after(project, "config/urls.py", YOURS, f'    path("about", {page}),')
     add(project, "tests/test_about.py", PAGE_TEST)
 
 
@@ -274,8 +278,7 @@ def add_required_setting(project):
     add(project, "config/settings/production.py", '\nAPI_KEY = env.str("API_KEY")\n')
     add(project, ".env.example", "\nAPI_KEY=secret\n")
     add(project, "tests/production.toml", 'API_KEY = "secret"\n')
-    url = "SITE_URL=https://example.com"
-    project.edit("Makefile", url, f"{url} API_KEY=secret")
+    add(project, "Makefile", "\nPRODUCTION += API_KEY=secret\n")
 
 
 def change_settings(project):
@@ -288,11 +291,12 @@ def change_settings(project):
 
 
 def add_package(project):
-    begin = "dependencies = ["
-    put_after(project, "pyproject.toml", begin, '  "djangorestframework>=3.16",')
+    last = '  "whitenoise>=6.12,<7",'
+    package = '  "djangorestframework>=3.16",'
+    put_after(project, "pyproject.toml", f"{last}\n{YOURS[2:]}", package)
     project.make_ok("lock")
     base = "config/settings/base.py"
-    put_after(project, base, "INSTALLED_APPS = [", '    "rest_framework",')
+    put_after(project, base, f"INSTALLED_APPS = [\n{YOURS}", '    "rest_framework",')
 
 
 def add_target(project):
@@ -301,7 +305,7 @@ def add_target(project):
 
 def add_service(project):
     service = "  mail:\n    image: axllent/mailpit:v1.27"
-    put_after(project, "compose.yaml", "services:", service)
+    put_after(project, "compose.yaml", f"\n{YOURS[2:]}", service)
 
 
 # An edit that needs an answer names a file that the answer brings.

@@ -5,8 +5,8 @@ FILES = {
     "gitlab": ".gitlab-ci.yml",
     "circleci": ".circleci/config.yml",
 }
+YOURS = "# Yours: an update changes nothing here."
 GITHUB = """
-jobs:
   greet:
     name: greet
     runs-on: ubuntu-24.04
@@ -15,7 +15,6 @@ jobs:
     steps:
       - name: Greet
         run: echo hello
-
 """
 GITLAB = """
 greet:
@@ -24,8 +23,7 @@ greet:
   script:
     - echo hello
 """
-CIRCLECI = """
-jobs:
+CIRCLECI = """\
   greet:
     executor: python
     steps:
@@ -37,15 +35,16 @@ jobs:
 
 
 def add_job(provider, project):
-    """Add the job `greet`, which runs on each change; return the file that has it."""
+    """Add the job `greet`, which runs on each change, where the template has a place for it.
+
+    Return the file that has it.
+    """
     name = FILES[provider]
-    if provider == "gitlab":
-        text = project.read(name) + GITLAB
-        (project / name).write_text(text)
-    else:
-        job = {"github": GITHUB, "circleci": CIRCLECI}[provider]
-        project.edit(name, "\njobs:\n", job)
     if provider == "circleci":
-        lint = 'run == "ci"\n    jobs:\n      - lint\n'
-        project.edit(name, lint, f"{lint}      - greet\n")
+        end = f"  {YOURS}\n\nworkflows:\n"
+        project.edit(name, end, f"  {YOURS}\n{CIRCLECI}\nworkflows:\n")
+        project.edit(name, f"      {YOURS}\n", f"      {YOURS}\n      - greet\n")
+    else:
+        job = {"github": GITHUB, "gitlab": GITLAB}[provider]
+        (project / name).write_text(project.read(name) + job)
     return project / name
