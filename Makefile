@@ -100,6 +100,11 @@ format: setup ## Fix lint errors and reformat
 bench: setup ## Measure the figures of docs/speed.md
 	.venv/bin/python -m tests.maintenance.bench $(ARGS)
 
+.PHONY: release
+release: setup ## Release the commit on main: make release VERSION=1.0.0
+	@[ -n "$(VERSION)" ] || { echo 'Set the version: make release VERSION=1.0.0' >&2; exit 2; }
+	@.venv/bin/python -m tests.maintenance.release '$(VERSION)'
+
 .PHONY: lock
 lock: setup ## Recompile all lock files: make lock ARGS=--upgrade
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --custom-compile-command "make lock" $(ARGS) --group dev --output-file requirements-dev.txt pyproject.toml

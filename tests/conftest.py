@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.support.memory",
     "tests.support.passes",
     "tests.support.schedule",
+    "tests.support.suite",
 ]
 # These run in a generated project: see test_machinery.py.
 collect_ignore = ["running/machinery"]

@@ -18,6 +18,7 @@ KEPT = {"HOME", "LANG", "PATH", "TERM", "TMPDIR", "USER"}
 KEPT_PREFIXES = ("PIP_", "SSL_", "UV_")
 # It keeps GitHub's key `on` a string, and is written in C where the machine has libyaml.
 YAML_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
 SHORT_TEST = "def test_truth():\n    assert True\n"
 
 
@@ -149,9 +150,12 @@ class Project:
         if not (self.path / ".git").exists():
             self.run("git", "init", "--initial-branch=main")
         self.run("git", "add", "--all")
-        identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
-        self.run_ok("git", *identity, "commit", "--message", message)
+        self.run_ok("git", *IDENTITY, "commit", "--message", message)
         return self.head()
+
+    def tag(self, name):
+        """Tag the newest commit, as `make release` does."""
+        self.run_ok("git", *IDENTITY, "tag", "--annotate", "--message", name, name)
 
     def commit_each(self, texts):
         """Make a commit for each of these texts; return the commits."""

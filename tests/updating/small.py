@@ -77,7 +77,7 @@ def release(template, version, files):
     """Commit changes of a template as a release."""
     write(template, files)
     template.commit(version)
-    template.run_ok("git", "tag", version)
+    template.tag(version)
 
 
 def copy(template, folder, *options):
