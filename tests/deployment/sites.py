@@ -70,7 +70,8 @@ class Site(Handler):
         found = [
             it
             for it in state[service].get("events", [])
-            if it["event"]["timestamp"] > query["startTime"]
+            if it["event"]["type"] == query["type"]
+            and it["event"]["timestamp"] > query["startTime"]
         ]
         self.wfile.write(json.dumps(found).encode())
 

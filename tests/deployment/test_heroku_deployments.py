@@ -26,7 +26,8 @@ def test_production_gets_the_checked_build_after_staging_moves(running):
     platform = running("heroku")
     approved, newer = platform.commits[1:]
     platform.run("deploy", "staging", approved)
-    process = platform.start("deploy", "production", approved, STAND_IN_HOLDS="promote")
+    # It is held after the check, before it asks for the release.
+    process = platform.start("deploy", "production", approved, STAND_IN_HOLDS="ps")
     platform.wait_until_held()
     assert platform.run("deploy", "staging", newer)[0] == 0
     platform.release_held()

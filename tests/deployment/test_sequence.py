@@ -389,6 +389,19 @@ def test_rollback_skips_unready_releases(running, target):
     assert platform.running("staging") == first
 
 
+def test_rollback_to_an_unready_release_is_reported(created):
+    platform = created("kubernetes")
+    first, second = platform.commits[:2]
+    assert platform.run("deploy", "staging", first, STAND_IN_BROKEN=first)[0] == 3
+    assert platform.run("deploy", "staging", second)[0] == 0
+
+    code, output = platform.run("rollback", "staging", second, STAND_IN_BROKEN=first)
+
+    assert code == 3, output
+    assert f"release {first} is not ready: database" in output
+    assert output.endswith(f"Release {first} answers.\n{UNCERTAIN}\n")
+
+
 @on_each_platform
 def test_second_rollback_changes_nothing(running, target):
     platform = running(target)
