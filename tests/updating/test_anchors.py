@@ -46,6 +46,7 @@ EXTENDED = {
     "deploy/kamal/deploy.staging.yml": 1,
     "deploy/kamal/deploy.yml": 1,
     "deploy/kamal/secrets-common": 0,
+    "deploy/kubernetes/base/network.yaml": 0,
     "deploy/kubernetes/production/kustomization.yaml": 2,
     "deploy/kubernetes/staging/kustomization.yaml": 2,
     "pyproject.toml": 3,
@@ -73,10 +74,7 @@ def extended(every_project):
 
 def anchors(content):
     """Return the numbers of the lines that mark a place of the team."""
-    try:
-        return [n for n, line in enumerate(lines_of(content)) if YOURS.match(line)]
-    except UnicodeDecodeError:
-        return []
+    return [n for n, line in enumerate(lines_of(content)) if YOURS.match(line)]
 
 
 def lines_of(content):
