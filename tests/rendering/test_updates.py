@@ -22,6 +22,7 @@ from tests.support.options import (
 from tests.support.project import Project
 
 COPIER = (sys.executable, "-m", "copier")
+SCRIPT = TEMPLATE / "template/scripts/template.py"
 ANSWERS = ".copier-answers.yml"
 PYTHON = "python_version"
 OLDEST = choices(PYTHON)[0]
@@ -118,10 +119,26 @@ def test_old_version_without_an_answer_excludes_nothing_more(name, value):
     assert excluded(missing) <= excluded(values)
 
 
+def update_with_copier(project):
+    copier(project, "update", "--defaults")
+
+
+def update_with_a_checkout(project):
+    """Update a project that is older than `make template-update`."""
+    command = (sys.executable, str(SCRIPT), "update", "--merge-only")
+    project.run_ok(*command, COPIER_SETTINGS_PATH="/dev/null")
+
+
 @pytest.mark.slow
 @pytest.mark.seconds(8)
-@pytest.mark.parametrize("version", [*HISTORY, *RELEASES])
-def test_updated_old_project_equals_a_new_one(history, rendered, tmp_path, version):
+@pytest.mark.parametrize(
+    ("version", "update"),
+    [(version, update_with_copier) for version in [*HISTORY, *RELEASES]]
+    + [(min(HISTORY), update_with_a_checkout)],
+)
+def test_updated_old_project_equals_a_new_one(
+    history, rendered, tmp_path, version, update
+):
     need(history, version)
     answers = HISTORY.get(version, {})
     project = Project(tmp_path / "project")
@@ -129,7 +146,7 @@ def test_updated_old_project_equals_a_new_one(history, rendered, tmp_path, versi
     copier(history, "copy", *options, str(history.path), str(project.path))
     project.commit()
 
-    copier(project, "update", "--defaults")
+    update(project)
 
     now = yaml.safe_load(project.read(ANSWERS))
     assert now["_commit"] == NEWEST
