@@ -54,7 +54,7 @@ class Site(Handler):
         *pages, last = answer.get("pages", [200])
         number = next(self.server.numbers) if is_page else 0
         page = pages[number] if number < len(pages) else last
-        time.sleep(answer.get("delay", 0))
+        time.sleep(answer.get("delay", 0) + is_page * answer.get("page_delay", 0))
         self.send_response(page if is_page else answer["status"])
         self.end_headers()
         self.wfile.write(json.dumps(answer | {"checks": checks}).encode())
