@@ -11,8 +11,8 @@ from pathlib import Path
 
 from commands import Failed, Refused, check_command, read_text
 
-# A new version of a package can have migrations, too.
-MIGRATIONS = (":(glob)**/migrations/**", "requirements.txt")
+# A new version of a package, and an app that the settings add, can have migrations, too.
+MIGRATIONS = (":(glob)**/migrations/**", "requirements.txt", "config/settings")
 # On the machine that deployed, a rollback reads the name of the restore point here.
 RECORDS = Path("reports", "restore-points")
 ELSEWHERE = "The log of each deployment names its restore point, if it has one."

@@ -131,6 +131,31 @@ def test_clone_of_the_pipeline_shows_that_no_migration_changed(running, tmp_path
         assert ("Restore point: dump\n" in output) is changed
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("apps/users/migrations/0003_age.py", True),
+        ("requirements.txt", True),
+        ("config/settings/base.py", True),  # as for a new app that is in Django
+        ("apps/users/models.py", False),
+    ],
+)
+def test_change_that_can_add_a_migration_needs_a_restore_point(
+    project_for, tmp_path, name, expected
+):
+    project = Project(tmp_path / "clone")
+    source = project_for("kubernetes")
+    source.run_ok("git", "clone", "--quiet", source.path, project.path)
+    with (project.path / name).open("a") as file:
+        file.write("# changed\n")
+    project.commit("Change a file")
+
+    script = "import restore; print(restore.may_migrate('HEAD~', 'HEAD'))"
+    done = project.run_ok("python3", "-c", script, PYTHONPATH="deploy")
+
+    assert done.stdout == f"{expected}\n"
+
+
 @pytest.mark.parametrize("old", ["", 40 * "f", "--output=found"])
 def test_unknown_running_release_needs_a_restore_point(running_with, old):
     platform = running_with("kubernetes", ["false"])
