@@ -15,6 +15,7 @@ record_promotion(...)       optional: record the release for the next environmen
 logged_in()                 optional: a context in which the command line has its key
 """
 
+import contextlib
 import json
 import os
 import select
@@ -31,6 +32,7 @@ TIMEOUT = 3600  # seconds for one command: as long as a platform allows a releas
 LOG = Path(".cache", "deploy.log")  # after the terminal, or a `| tee`, was closed
 OUTPUTS = (1, 2)  # which the commands inherit
 CLOSED = select.POLLERR | select.POLLHUP
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # They cancel a deployment.
 
 
 class Refused(Exception):
@@ -89,6 +91,26 @@ def keep_output():
             LOG.parent.mkdir(exist_ok=True)
             with LOG.open("ab") as log:
                 os.dup2(log.fileno(), number)
+
+
+@contextlib.contextmanager
+def uncancelled():
+    """Delay a cancellation until the commands within have ended."""
+    received = []
+
+    def delay(number, frame):
+        received.append((number, frame))
+
+    handlers = {it: old for it in SIGNALS if callable(old := signal.getsignal(it))}
+    for number in handlers:
+        signal.signal(number, delay)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number, frame in received[:1]:
+            handlers[number](number, frame)
 
 
 def stop(process):

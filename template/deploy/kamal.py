@@ -8,7 +8,7 @@ import itertools
 import os
 from pathlib import Path
 
-from commands import Failed, NotReplaced, Refused, read, run
+from commands import Failed, NotReplaced, Refused, read, run, uncancelled
 from image import check_image, find_image
 from image import record_promotion as record_promotion
 
@@ -117,16 +117,21 @@ def boot(environment, release):
 @contextlib.contextmanager
 def locked(environment):
     """Hold Kamal's lock and release it: a Kamal that is killed leaves its own behind."""
-    try:
-        kamal(environment, "lock", "acquire", "--message=make")
-    except Failed as error:
-        reason = "another deployment holds the lock, or see the error above"
-        raise Failed(f"{error}: {reason}") from error
-    os.environ["KAMAL_LOCK"] = "true"
-    try:
+    with contextlib.ExitStack() as stack:
+        with uncancelled():
+            try:
+                kamal(environment, "lock", "acquire", "--message=make")
+            except Failed as error:
+                reason = "another deployment holds the lock, or see the error above"
+                raise Failed(f"{error}: {reason}") from error
+            os.environ["KAMAL_LOCK"] = "true"
+            stack.callback(unlock, environment)
         yield
-    finally:
-        del os.environ["KAMAL_LOCK"]
+
+
+def unlock(environment):
+    del os.environ["KAMAL_LOCK"]
+    with uncancelled():
         kamal(environment, "lock", "release")
 
 
@@ -140,14 +145,19 @@ def registry_login(environment):
         kamal(environment, "registry", "login", "--skip-local")
         yield
     finally:
-        try:
-            kamal(environment, "registry", "logout", "--skip-local")
-        except Failed as error:
-            print(
-                f"A server may still have the password of the registry: {error}."
-                " Run `docker logout` there, or deploy again.",
-                flush=True,
-            )
+        with uncancelled():
+            log_out(environment)
+
+
+def log_out(environment):
+    try:
+        kamal(environment, "registry", "logout", "--skip-local")
+    except Failed as error:
+        print(
+            f"A server may still have the password of the registry: {error}."
+            " Run `docker logout` there, or deploy again.",
+            flush=True,
+        )
 
 
 def kamal(environment, *arguments):

@@ -31,7 +31,7 @@ import pages
 import restore
 import smoke
 import watch
-from commands import Failed, NotReplaced, Refused, TimedOut, keep_output
+from commands import SIGNALS, Failed, NotReplaced, Refused, TimedOut, keep_output
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
@@ -52,7 +52,6 @@ class Cancelled(BaseException):
 FAILURES = (Exception, Cancelled)
 WRONG_ARGUMENTS = (ValueError, KeyError)
 TRIES = 5  # of a request that may be lost
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHORT_ID = re.compile("[0-9a-f]{7,}")
 NONE = "none"  # instead of the id of a release, if none answers
 
@@ -202,6 +201,7 @@ def deploy(name):
                 seen = watch.watch(environment, release, watched)
                 check_processes(target, environment, release, crashed)
         except NotReplaced as error:
+            handle_signals(signal.SIG_IGN)  # Nothing may interrupt the report.
             report_failure(target, environment, error, point)
             return keep_previous(target, environment, running, old, seconds)
         except FAILURES as error:
@@ -242,6 +242,7 @@ def roll_back(name):
             handle_signals(signal.SIG_IGN)  # It is rolled back: too late to cancel.
             keep_output()
         except FAILURES as error:
+            handle_signals(signal.SIG_IGN)  # Nothing may interrupt the report.
             report(f"The rollback of {name} failed: {describe(error, target)}.")
             report_uncertain(environment)
             return 3
@@ -328,8 +329,7 @@ def check_order(environment, release, running):
 
     Of two pushes, the older one's job may come last, and an old job can be run again.
     """
-    command = ["git", "merge-base", "--is-ancestor", "--", release, running]
-    code = subprocess.run(command, cwd=ROOT, stderr=subprocess.DEVNULL).returncode
+    code = compare(release, running)
     is_older = code == 0 and release != running
     if is_older and os.environ.get("ALLOW_OLDER") != "yes":
         raise Refused(
@@ -340,6 +340,17 @@ def check_order(environment, release, running):
         )
     if code > 1:
         print(f"This clone does not have {running}, which may be newer.", flush=True)
+    if code == 1 and compare(running, release) == 1:
+        report(
+            f"{release} does not include {running}, which runs on {environment.name}, "
+            "such as a hotfix from a branch."
+        )
+
+
+def compare(one, other):
+    """Return 0 if a commit is the other or older, 1 if not, or more if git cannot tell."""
+    command = ["git", "merge-base", "--is-ancestor", "--", one, other]
+    return subprocess.run(command, cwd=ROOT, stderr=subprocess.DEVNULL).returncode
 
 
 def find_running(environment):

@@ -1,5 +1,9 @@
 """Deployments with Kamal: each server pulls the image, and a proxy switches to it."""
 
+import contextlib
+import signal
+import subprocess
+
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -48,6 +52,26 @@ def test_failed_logout_is_only_reported(running):
     assert code == 0, output
     assert platform.running("staging") == new
     assert "A server may still have the password of the registry: `kamal" in output
+
+
+@pytest.mark.parametrize("step", ["lock", "unlock", "logout"])
+def test_cancelled_deployment_leaves_neither_lock_nor_login(running, step):
+    platform = running("kamal")
+    old, new = platform.commits[:2]
+
+    process = platform.start("deploy", "staging", new, STAND_IN_HOLDS=step)
+    platform.wait_until_held()
+    process.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(0.5)  # Nothing stops this command.
+    platform.release_held()
+    output, _ = process.communicate(timeout=60)
+
+    server = platform.state()["my-project-staging"]
+    assert not server["locked"], output
+    assert not server["logged_in"], output
+    assert process.returncode == 1, output
+    assert platform.running("staging") == old
 
 
 def test_rollback_needs_no_registry(running):

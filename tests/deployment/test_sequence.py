@@ -464,6 +464,28 @@ def test_running_commit_that_the_clone_lacks_is_reported(running, tmp_path):
     assert f"This clone does not have {first}, which may be newer." in output
 
 
+def test_hotfix_that_a_release_does_not_include_is_reported(running, tmp_path):
+    platform = running("kubernetes")
+    first, _, newest = platform.commits
+    clone = Project(tmp_path / "clone")
+    platform.project.run_ok("git", "clone", "--quiet", ".", clone.path)
+    clone.run_ok("git", "checkout", "--quiet", first)
+    (hotfix,) = clone.commit_each(["hotfix"])
+    platform.project = clone
+    platform.serve(platform.names["staging"], hotfix)
+
+    code, output = platform.run("deploy", "staging", newest)
+
+    assert code == 0, output
+    assert f"{newest} does not include {hotfix}, which runs on staging, such" in output
+
+    platform.serve(platform.names["staging"], first)
+    code, output = platform.run("deploy", "staging", newest)
+
+    assert code == 0, output
+    assert "does not include" not in output
+
+
 def clone_newest(project, folder):
     """Return a clone of a project that has only its newest commit."""
     command = ["git", "clone", "--quiet", "--depth", "1", f"file://{project.path}"]
@@ -505,6 +527,30 @@ def test_failed_rollback_is_reported(running, target, step):
     assert code == 3, output
     assert "The rollback of staging failed: " in output
     assert output.endswith(f"{UNCERTAIN}\n")
+
+
+@pytest.mark.parametrize(
+    ("verb", "step"), [("deploy", "migrate"), ("rollback", "undo")]
+)
+def test_cancelled_report_of_a_failure_goes_on(running, verb, step):
+    platform = running("kubernetes")
+    old, new = platform.commits[:2]
+    if verb == "rollback":
+        platform.run("deploy", "staging", new)
+    runs, code = (old, 1) if verb == "deploy" else (new, 3)
+    platform.serve(platform.names["staging"], runs, delay=0.5)
+
+    process = platform.start(
+        verb, "staging", new, STAND_IN_FAILS=step, SMOKE_SECONDS="9"
+    )
+    printed = iter(process.stdout.readline, "")
+    assert any(" staging failed: " in line for line in printed)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == code, output
+    assert "Nothing was changed." not in output
+    assert f"elease {runs} " in output
 
 
 def test_exit_code_and_outcome_reach_the_pipeline(running, tmp_path):
