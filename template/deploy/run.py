@@ -36,7 +36,7 @@ from commands import SIGNALS, Failed, NotReplaced, Refused, TimedOut, keep_outpu
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
 MIGRATIONS = "Applied migrations are kept: a rollback reverses none."
-BY_HAND = 'follow "By hand" in docs/deployment.md'
+BY_HAND = 'follow "Roll back by hand" in docs/deployment.md'
 REPORTED: list[str] = []  # the lines of the outcome
 OUTCOME = Path("reports", "exit-code")
 RESULT = OUTCOME.with_name("deployment.xml")
@@ -306,11 +306,15 @@ def find_bad(environment):
     if not (SHORT_ID.fullmatch(name) and bad.startswith(name)) and name != bad:
         with contextlib.suppress(Refused):
             name = find_commit(name)
-        if name != bad:
-            now = "no release that answers" if bad == NONE else bad
+        if name != bad and bad == NONE:
             raise Refused(
-                f"{environment.name} runs {now}, not {name}: "
-                f"to roll it back, set RELEASE={bad}."
+                f"{environment.name} does not answer, so {name} may not run there. "
+                f"To roll back anyway, set RELEASE={NONE}."
+            )
+        if name != bad:
+            raise Refused(
+                f"{environment.name} runs {bad}, not {name}, so there is nothing to roll "
+                f"back. Only if {bad} is bad, too, set RELEASE={bad}."
             )
     return bad
 
@@ -398,7 +402,8 @@ def check(target, environment, release):
             raise Refused(
                 f"Refusing to deploy {release} to {environment.name}: "
                 f"{after.name} is not running it (it runs {found}). "
-                f"Deploy it to {after.name} first. "
+                f"Deploy it to {after.name} first. If {after.name} is broken, "
+                'see "Hotfix without staging" in docs/deployment.md. '
                 # An old job that is run again ends here as well.
                 f"To roll {environment.name} back, run `make rollback`, "
                 "or see docs/pipeline.md#rollback."

@@ -18,6 +18,7 @@ import time
 from pages import TIMEOUT, check_page, fetch, find_site
 
 PAUSE = 1  # seconds between two tests
+SHORTEST = 1  # seconds for a request, also if less than that is left
 IN_A_ROW = 3  # good tests, because some processes may be broken
 STATUSES = (200, 503)  # of /readyz: ready or not
 FORMAT_ERRORS = (ValueError, TypeError, KeyError, AttributeError)
@@ -65,7 +66,8 @@ def wait(url, release="", *, other_than="", seconds, test=None):
     deadline = time.monotonic() + seconds
     seen, good = None, 0
     while True:
-        left = TIMEOUT if good else deadline - time.monotonic()
+        # A last request without time would hide the real reason.
+        left = TIMEOUT if good else max(SHORTEST, deadline - time.monotonic())
         reason, found = test(url, release, other_than, left)
         good = 0 if reason else good + 1
         if good == IN_A_ROW:
@@ -84,7 +86,8 @@ def check(url, release, other_than="", seconds=TIMEOUT):
     site = find_site(url)
     reason, found = check_readyz(url, release, other_than, seconds)
     for page in site.pages:
-        reason = reason or check_page(site, page, seconds)
+        if not reason and (broken := check_page(site, page, seconds)):
+            reason = f"release {found} runs, but {broken}"
     return reason, found
 
 

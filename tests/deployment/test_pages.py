@@ -104,7 +104,7 @@ def test_broken_page_fails_the_smoke_test(smoke, response, reason):
         code, text = smoke(site.url)
 
     assert code == 1
-    assert text.endswith(f"was not ready after 1 s: {LOGIN} {reason}.\n")
+    assert text.endswith(f" after 1 s: release new runs, but {LOGIN} {reason}.\n")
 
 
 def test_redirect_to_https_of_the_same_page_is_a_loop(smoke):

@@ -16,9 +16,7 @@ from tests.support.project import Project, clean_environment
 
 pytestmark = pytest.mark.slow
 NAMES = ("staging", "production")
-UNCERTAIN = (
-    'It is not certain which release runs: follow "By hand" in docs/deployment.md.'
-)
+UNCERTAIN = 'It is not certain which release runs: follow "Roll back by hand" in docs/deployment.md.'
 on_each_platform = pytest.mark.parametrize("target", PLATFORMS)
 
 
@@ -141,7 +139,7 @@ def test_release_whose_pages_are_broken_is_rolled_back(running, target):
     code, output = platform.run("deploy", "staging", new, **answers)
 
     assert code == 1, output
-    assert "was not ready after 1 s: /admin/login/ responds with 500" in output
+    assert f"1 s: release {new} runs, but /admin/login/ responds with 500" in output
     assert f"The previous release {old} runs again and is ready." in output
     assert platform.running("staging") == old
 
@@ -415,8 +413,8 @@ def test_second_rollback_changes_nothing(running, target):
         code, output = platform.run("rollback", "staging", named)
 
         assert code == 2, output
-        assert f"staging runs {second}, not {third}: to roll it back, " in output
-        assert f"set RELEASE={second}. Nothing was changed." in output
+        assert f"staging runs {second}, not {third}, so there is nothing to" in output
+        assert f"if {second} is bad, too, set RELEASE={second}. Nothing" in output
     assert platform.calls() == before
     assert platform.running("staging") == second
 
@@ -432,7 +430,7 @@ def test_rollback_keeps_the_release_before_a_failed_deployment(running, target):
     code, output = platform.run("rollback", "staging")
 
     assert code == 2, output
-    assert f"staging runs {second}, not {third}: " in output
+    assert f"staging runs {second}, not {third}, so there is nothing to" in output
     assert platform.running("staging") == second
 
 
@@ -445,7 +443,7 @@ def test_release_that_does_not_answer_is_rolled_back_on_request(running):
 
     code, output = platform.run("rollback", "staging", second)
     assert code == 2, output
-    assert "staging runs no release that answers, not " in output
+    assert f"staging does not answer, so {second} may not run there. " in output
     assert "set RELEASE=none. Nothing was changed." in output
 
     code, output = platform.run("rollback", "staging", "none")
@@ -727,7 +725,8 @@ def test_production_accepts_only_the_release_of_staging(running, target):
     assert (
         f"Refusing to deploy {new} to production: staging is not running it" in output
     )
-    assert f"(it runs {old}). Deploy it to staging first. To roll production" in output
+    assert f"(it runs {old}). Deploy it to staging first. If staging is bro" in output
+    assert 'see "Hotfix without staging" in docs/deployment.md. To roll pr' in output
     assert (
         "run `make rollback`, or see docs/pipeline.md#rollback. Nothing was" in output
     )

@@ -198,6 +198,19 @@ def test_last_reason_of_several_is_reported(smoke):
     assert text.endswith(f"{server.url} was not ready after 2 s: {reason}.\n")
 
 
+def test_last_request_has_time_for_the_real_reason(smoke):
+    def slow(connection):
+        time.sleep(0.4)
+        connection.sendall(answer(503, NOT_READY))
+
+    with serving(slow) as server:
+        _, text, took = smoke(server.url, PYTHONPATH=CLOCK)
+
+    reason = "release new is not ready: database"
+    assert text.endswith(f"{server.url} was not ready after 1 s: {reason}.\n")
+    assert took < 8
+
+
 def test_refused_connection_is_reported(smoke):
     url = f"http://127.0.0.1:{closed_port()}"
     code, text, _ = smoke(url)
