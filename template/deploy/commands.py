@@ -113,8 +113,17 @@ def uncancelled():
             handlers[number](number, frame)
 
 
+def start(command, **streams):
+    """Start a command in its own session, so that Ctrl-C reaches only run.py."""
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, text=True, start_new_session=True, **streams
+    )
+
+
 def stop(process):
-    """Stop a command; SIGTERM lets it release what it holds, such as a lease."""
+    """Stop a command, unless it has ended; SIGTERM lets it release, say, a lease."""
+    if process.poll() is not None:
+        return
     os.killpg(process.pid, signal.SIGTERM)
     try:
         process.wait(GRACE)
@@ -127,17 +136,15 @@ def _run(command, timeout, **streams):
     keep_output()
     # The log and other users see the command line, so secrets stay in the environment.
     print("$", shlex.join(command), flush=True)
-    # In its own session, so that Ctrl-C reaches only run.py, which stops the command.
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, text=True, start_new_session=True, **streams
-    )
-    try:
-        output, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired as error:
-        raise TimedOut(f"{command[0]} did not finish within {timeout} s") from error
-    finally:
-        if process.poll() is None:
-            stop(process)
+    with contextlib.ExitStack() as stack:
+        with uncancelled():  # until it can be stopped
+            process = start(command, **streams)
+            stack.callback(stop, process)
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            limit = f"within {timeout} s"
+            raise TimedOut(f"{command[0]} did not finish {limit}") from error
     if process.returncode:
         raise Failed(f"`{shlex.join(command)}` failed")
     return output

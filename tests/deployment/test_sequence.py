@@ -6,12 +6,14 @@ import json
 import re
 import signal
 import subprocess
+import sys
 from xml.etree import ElementTree
 
 import pytest
 
 from tests.deployment.platforms import PLATFORMS
 from tests.support.machine import link_programs
+from tests.support.options import TEMPLATE
 from tests.support.project import Project, clean_environment
 
 pytestmark = pytest.mark.slow
@@ -250,6 +252,37 @@ def test_cancelled_deployment_is_rolled_back(running, target, number):
     assert "The deployment to staging failed: it was cancelled. " in output
     assert f"The previous release {old} runs again and is ready." in output
     assert platform.running("staging") == old
+
+
+CANCEL_AT_START = """
+import signal, subprocess
+import commands
+
+class Popen(subprocess.Popen):
+    def __init__(self, *arguments, **others):
+        super().__init__(*arguments, **others)
+        started.append(self)
+        signal.raise_signal(signal.SIGTERM)
+
+started, subprocess.Popen = [], Popen
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+try:
+    commands.run("sleep", "9")
+except KeyboardInterrupt:
+    print(started[0].poll())
+"""
+
+
+def test_cancelled_command_is_stopped_when_it_has_just_started(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", CANCEL_AT_START],
+        cwd=tmp_path,
+        env=clean_environment(PYTHONPATH=str(TEMPLATE / "template/deploy")),
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.stdout == f"$ sleep 9\n-{signal.SIGTERM}\n", done.stderr
 
 
 @on_each_platform
