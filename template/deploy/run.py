@@ -185,6 +185,8 @@ def deploy(name):
         old = find_running(environment) if running else ""
         if old:
             check_order(environment, release, old)
+        elif running:
+            check_access(environment, release)
         crashed = watched and find_crashes(target, environment, release)
         now = old or "no release that answers"
         print(f"Deploying {release} to {name}, which runs {now}.", flush=True)
@@ -355,6 +357,18 @@ def compare(one, other):
     """Return 0 if a commit is the other or older, 1 if not, or more if git cannot tell."""
     command = ["git", "merge-base", "--is-ancestor", "--", one, other]
     return subprocess.run(command, cwd=ROOT, stderr=subprocess.DEVNULL).returncode
+
+
+def check_access(environment, release):
+    """Refuse a site that something in front of it hides, such as a sign-on.
+
+    The smoke test would fail, and a healthy release would be rolled back.
+    """
+    if status := smoke.find_refusal(environment.url):
+        raise Refused(
+            f"Refusing to deploy {release} to {environment.name}: it responds with "
+            f'{status} to the smoke test. See "Smoke test" in docs/deployment.md.'
+        )
 
 
 def find_running(environment):

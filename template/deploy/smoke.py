@@ -21,6 +21,7 @@ PAUSE = 1  # seconds between two tests
 SHORTEST = 1  # seconds for a request, also if less than that is left
 IN_A_ROW = 3  # good tests, because some processes may be broken
 STATUSES = (200, 503)  # of /readyz: ready or not
+REFUSALS = (401, 403)  # of what stands in front of the site, such as a sign-on
 FORMAT_ERRORS = (ValueError, TypeError, KeyError, AttributeError)
 
 
@@ -99,6 +100,8 @@ def check_readyz(url, release, other_than="", seconds=TIMEOUT):
         return response.error, ""
     if 300 <= status < 400:
         return f"it redirects ({status}), which /readyz never does", ""
+    if status in REFUSALS:
+        return f'it responds with {status}: see "Smoke test" in docs/deployment.md', ""
     if status not in STATUSES:
         return f"it responds with {status}", ""
     try:
@@ -119,6 +122,12 @@ def read_body(body):
     data = json.loads(body)
     checks = data["checks"].items()
     return str(data["release"]), [name for name, result in checks if result != "ok"]
+
+
+def find_refusal(url):
+    """Return the status with which something in front of the site refuses, or 0."""
+    status = fetch(find_site(url), "/readyz").status
+    return status if status in REFUSALS else 0
 
 
 def find_release(url):

@@ -766,6 +766,23 @@ def test_production_accepts_only_the_release_of_staging(running, target):
     assert not platform.calls()
 
 
+def test_site_that_refuses_the_smoke_test_is_not_changed(running):
+    platform = running("kubernetes")
+    new = platform.commits[1]
+    site = platform.folder / f"sites/{platform.names['staging']}.json"
+    site.write_text('{"status": 401}')
+
+    for name, reason in (
+        ("staging", "staging: it responds with 401 to the smoke test. See"),
+        ("production", "staging is not healthy (it responds with 401: see"),
+    ):
+        code, output = platform.run("deploy", name, new)
+
+        assert code == 2, output
+        assert f'{reason} "Smoke test" in docs/deployment.md' in output
+        assert not platform.calls()
+
+
 def test_production_takes_one_lost_request_of_staging(running):
     platform = running("kubernetes")
     new = platform.commits[1]
