@@ -16,12 +16,14 @@ endif
 COPIER := .tools/copier-$(COPIER_VERSION)/bin/copier
 export DEST
 ARGS ?=
+RUNS ?= 45
+SEED ?= 0
 # The tests need uv on the path; if the machine has none, it is in .tools.
 PYTEST := PATH="$$PATH:$(CURDIR)/.tools/bin" .venv/bin/pytest
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Copier records this folder as the source of the project, and only this machine has it. The address
 # of the origin takes its place, without a password, if the origin has the same files.
@@ -85,6 +87,10 @@ test: setup ## Run all tests: make test SHARD=1/4 FRESH=1 (repeat passed checks)
 .PHONY: test-fast
 test-fast: setup ## Run the tests that do not run a generated project
 	$(PYTEST) --numprocesses auto --dist loadgroup -m "not slow" $(ARGS)
+
+.PHONY: test-update
+test-update: setup ## Update random projects, and kill updates: make test-update RUNS=1000
+	RUNS=$(RUNS) SEED=$(SEED) $(PYTEST) --numprocesses auto tests/updating/test_random.py tests/updating/test_kills.py $(ARGS)
 
 .PHONY: lint
 lint: setup ## Check code style and format with Ruff and Black

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 
 from tests.updating.small import SECOND, copy, make_template, release
@@ -17,3 +19,13 @@ def original(tmp_path_factory):
 def small(original, tmp_path):
     """Return the project of the first release, for the test to change and update."""
     return original.copy_to(tmp_path / "project")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print the sums of what the random and the killed updates have recorded."""
+    sums = Counter()
+    for report in terminalreporter.getreports("passed"):
+        sums.update(dict(report.user_properties))
+    if sums:
+        line = ", ".join(f"{number} {name}" for name, number in sums.items())
+        terminalreporter.write_line(f"Updates: {line}")
