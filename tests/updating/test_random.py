@@ -195,16 +195,16 @@ def wrong(folder, trees, merged, conflicts):
     moved |= (base.keys() - theirs.keys()) | (theirs.keys() - base.keys())
     for name in (base.keys() | mine.keys() | theirs.keys()) - LOCKS - {ANSWERS}:
         versions = [it.get(name) for it in trees]
-        want = expected(folder, *versions)
+        right = expected(folder, *versions)
         if name in moved:
             # A rename may carry changes; a text that is lost is found below.
             continue
-        if want == "conflict":
+        if right == "conflict":
             if name not in conflicts:
                 yield name, "hidden conflict"
         elif name in conflicts:
             yield name, "needless conflict"
-        elif merged.get(name) != want:
+        elif merged.get(name) != right:
             yield name, "wrong content"
         elif all(it and is_valid(name, it[1]) for it in versions[1:]) and not is_valid(
             name, merged[name][1]
