@@ -36,12 +36,12 @@ case "$$address" in \
   *) address= ;; \
 esac; \
 reason=; \
-if [ -z "$$address" ] || [ -n "$$(git rev-parse --show-prefix)" ]; then reason="it has no origin with an address"; \
-elif [ -n "$$(git status --porcelain)" ]; then reason="it has uncommitted changes"; \
-elif [ -z "$$(git for-each-ref --count=1 --contains HEAD refs/remotes/origin)" ]; then reason="its origin lacks the commit"; fi; \
+if [ -z "$$address" ] || [ -n "$$(git rev-parse --show-prefix)" ]; then reason="this checkout has no origin with an address"; \
+elif [ -n "$$(git status --porcelain)" ]; then reason="this checkout has uncommitted changes"; \
+elif [ -z "$$(git for-each-ref --count=1 --contains HEAD refs/remotes/origin)" ]; then reason="the origin of this checkout lacks the commit"; fi; \
 answers="$$DEST/.copier-answers.yml"; \
 if [ -n "$$reason" ]; then \
-  echo "Only this machine can update the project: it records this folder, because $$reason. See docs/update.md." >&2; \
+  echo "Only this machine can update the project: it records $(CURDIR), because $$reason. See docs/update.md." >&2; \
 elif [ -f "$$answers" ]; then \
   ADDRESS="$$address" awk '/^[^ ]/ {old = /^_src_path:/; if (old) print "_src_path: " ENVIRON["ADDRESS"]} !old' "$$answers" >"$$answers.new"; \
   mv "$$answers.new" "$$answers"; \

@@ -194,7 +194,9 @@ def status(template, options):
     print(f"The project has version {template.version} of {template.source}.")
     print(f"Newer: {', '.join(newer)}" if newer else "No version is newer.")
     print_list("You have changed these files of the template:", report["changed"])
-    print_list("You have deleted these files of the template:", report["missing"])
+    print_list(
+        "You have deleted or moved these files of the template:", report["missing"]
+    )
     print_list("These files still have conflicts of an update:", report["conflicts"])
     return report, 1 if report["conflicts"] else 0
 

@@ -247,18 +247,18 @@ def test_make_new_warns_when_only_this_machine_can_update(checkout, recorded):
 
     for address in (f"{checkout.path.parent}/origin", "../origin", "file:///origin"):
         checkout.run_ok("git", "remote", "set-url", "origin", address)
-        assert warning() == "it has no origin with an address"
+        assert warning() == "this checkout has no origin with an address"
     checkout.run_ok("git", "remote", "set-url", "origin", "git@example.com:team/x")
     checkout.edit("LICENSE", "MIT License", "License")
-    assert warning() == "it has uncommitted changes"
+    assert warning() == "this checkout has uncommitted changes"
     checkout.commit("A change")
-    assert warning() == "its origin lacks the commit"
+    assert warning() == "the origin of this checkout lacks the commit"
     shutil.copytree(checkout / "extensions", checkout / "inside/extensions")
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy(checkout / name, checkout / "inside")
-    assert warning(folder="inside") == "it has no origin with an address"
+    assert warning(folder="inside") == "this checkout has no origin with an address"
     checkout.run_ok("git", "remote", "remove", "origin")
-    assert warning() == "it has no origin with an address"
+    assert warning() == "this checkout has no origin with an address"
 
 
 @pytest.mark.slow
