@@ -92,6 +92,7 @@ def test_key_changes_with_its_inputs(rendered, tmp_path, name, text):
 
 
 def test_key_is_the_same_for_other_files_and_targets(rendered):
-    answers = {**EVERYTHING, "ci_provider": "gitlab", "deploy_target": "fly"}
-    assert rendered(**EVERYTHING).files() != rendered(**answers).files()
-    assert ci_key(rendered(**EVERYTHING)) == ci_key(rendered(**answers))
+    kamal = {**EVERYTHING, "deploy_target": "kamal"}
+    fly = {**EVERYTHING, "ci_provider": "gitlab", "deploy_target": "fly"}
+    assert rendered(**kamal).files() != rendered(**fly).files()
+    assert ci_key(rendered(**kamal)) == ci_key(rendered(**fly))
