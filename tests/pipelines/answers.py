@@ -23,6 +23,7 @@ KEYS = {"image_registry": "other"}
 EVERY_OPTION = FULL | {
     "use_docker": True,
     "use_e2e": True,
+    "template_updates": "job",
     "deploy_target": "kubernetes",
 }
 of_every_provider = pytest.mark.parametrize("provider", PROVIDERS)

@@ -15,8 +15,9 @@ PINNED_IMAGE = re.compile(r"[a-z./-]+:v?[\d.]+(-[a-z]+)*@sha256:[0-9a-f]{64}")
 # The one image without a digest, for jobs without secrets: its tag has full versions.
 PINNED_UV = re.compile(r"ghcr\.io/astral-sh/uv:\d+\.\d+\.\d+-python3\.\d\d-[a-z]+")
 # Where a job leaves the digest of an image for the next one: staging gets the published
-# image, and production the one that staging got.
+# image, and production the one that staging got. An update of the template is a commit there.
 PROMOTED = {"image": "reports/image.json", "staging": "reports/staging.json"}
+PROMOTED |= {"template": "reports"}
 # The providers that separate the caches of branches, whatever the file of a branch says
 SEPARATES_CACHES = ["github", "gitlab"]
 
@@ -46,7 +47,8 @@ class Job:
     knows_order: bool = False
     # What it can read: an environment, or "registry": the key that pushes the image, or the
     # token of a job that pulls it. Other keys that pull are those of an environment.
-    # "e2e" is the header that lets the tests in a browser into staging.
+    # "e2e" is the header that lets the tests in a browser into staging, "template" the
+    # token that opens a request with an update of the template.
     secrets: list = field(default_factory=list)
     logs_in: bool = False  # Docker logs in to the registry of the image.
     concurrency_group: str = ""  # One job of a group runs at a time; the others wait.
@@ -142,6 +144,21 @@ ROLLBACK = {
     )
     for environment in ("staging", "production")
 }
+TEMPLATE = {
+    "template-update": Job(
+        run=["make template-bundle"], publishes=["template"], is_cached=False
+    ),
+    "template-request": Job(
+        run=["make template-request"],
+        needs=["template-update"],
+        consumes=["template"],
+        is_cached=False,
+        tools=["python"],
+        write_permissions=["contents", "pull-requests"],
+        secrets=["template"],
+        main_only=True,
+    ),
+}
 # The jobs of each workflow, with every option on. A change is first a pull request, and
 # then a push to main; a person starts a rollback.
 PIPELINE = {
@@ -156,6 +173,7 @@ PIPELINE = {
             **WITH_SERVICES,
         ),
         "e2e": E2E,
+        **TEMPLATE,
     },
 }
 
@@ -167,6 +185,7 @@ def expected(
     use_channels=False,
     use_docker=False,
     use_e2e=False,
+    template_updates="none",
     deploy_target="none",
     dependency_audit="report",
     ci_provider="github",
@@ -191,7 +210,7 @@ def expected(
             job = replace(job, needs=needs)
         if not use_e2e:
             job = replace(job, needs=[it for it in job.needs if it != "e2e-staging"])
-        if ci_provider == "github" and "e2e" in job.secrets:
+        if ci_provider == "github" and {"e2e", "template"} & {*job.secrets}:
             job = replace(job, tools=["docker"])  # Each of its runners has every tool.
         job = replace(job, may_fail=job.may_fail and dependency_audit == "report")
         return adapt_services(job, roles)
@@ -201,6 +220,7 @@ def expected(
             name: adapt(job, workflow)
             for name, job in jobs.items()
             if is_chosen(job, use_docker, use_e2e, platform)
+            and (template_updates == "job" or name not in TEMPLATE)
         }
         for workflow, jobs in PIPELINE.items()
     }

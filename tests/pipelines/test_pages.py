@@ -17,7 +17,7 @@ CODE = code_of(sys.modules[__name__])
 # The order of the jobs in the documented table
 ORDER = ["lint", "test", "build", "publish", "audit", "deploy-staging", "e2e-staging"]
 ORDER += ["deploy-production", "rollback-staging", "rollback-production"]
-ORDER += ["newest", "e2e"]
+ORDER += ["newest", "e2e", "template-update", "template-request"]
 
 
 def section(job):
@@ -78,5 +78,6 @@ def check_sees(sees, job):
     services = [image.partition(":")[0] for image in job.services]
     assert re.findall("postgres|redis", sees.lower()) == services
     assert ("registry" in sees) == ("registry" in job.secrets)
+    assert ("can push" in sees) == ("template" in job.secrets)
     for environment in ("staging", "production"):
         assert (f"secrets of {environment}" in sees) == (environment in job.secrets)

@@ -8,6 +8,7 @@ import pytest
 from tests.deployment.platforms import platform_of
 from tests.pipelines.answers import (
     COMBINATIONS,
+    EVERY_OPTION,
     KEYS,
     PROVIDERS,
     TARGETS,
@@ -29,6 +30,8 @@ from tests.support.options import REDIS_STATES
 from tests.support.verdicts import code_of
 
 CODE = code_of(sys.modules[__name__])
+# Jobs with a secret that no environment of a deployment has
+OWN = {"e2e-staging": "e2e", "template-request": "template"}
 VARIABLES = "import {target}; print(*{target}.VARIABLES)"
 
 
@@ -53,8 +56,9 @@ def test_no_pull_request_sees_a_secret_or_can_push(every_pipeline):
     def sees_no_secret(name, project):
         pipeline = pipeline_of(name, project)
         assert privileged(pipeline["request"]) == []
-        assert privileged(pipeline["nightly"]) == []
         answers = COMBINATIONS[name]
+        updates = answers.get("template_updates") == "job"
+        assert privileged(pipeline["nightly"]) == ["template-request"] * updates
         deploys = answers["deploy_target"] != "none"
         assert privileged(pipeline["main"]) == (
             ["publish"] * answers["use_docker"]
@@ -84,8 +88,8 @@ def test_jobs_see_only_the_secrets_of_their_environment(every_pipeline):
     def sees_only_its_secrets(name, project):
         for jobs in pipeline_of(name, project).values():
             for name, job in jobs.items():
-                if name == "e2e-staging":
-                    assert job.secrets == ["e2e"]
+                if name in OWN:
+                    assert job.secrets == [OWN[name]]
                 elif job.secrets and name != "publish":
                     environment, *others = job.secrets
                     assert name.endswith(f"-{environment}")
@@ -181,7 +185,7 @@ def test_pipeline_calls_only_existing_make_targets(rendered):
     commands = [command for job in jobs for command in job.run]
     called = {re.fullmatch("make ([a-z0-9-]+)", command)[1] for command in commands}
     for target in set(TARGETS) - {"none"}:
-        project = rendered(use_docker=True, use_e2e=True, deploy_target=target)
+        project = rendered(**EVERY_OPTION | {"deploy_target": target})
         assert called <= prerequisites(project).keys()
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import re
+import sys
 import tempfile
 from collections import defaultdict
 from itertools import cycle, islice
@@ -20,8 +21,11 @@ from tests.pipelines.runners.gitlab import run_gitlab
 from tests.pipelines.runners.packages import PYTHON, copy_packages, install
 from tests.pipelines.runners.sandbox import Sandbox
 from tests.support.breaks import BREAKS
+from tests.support.code_host import FULL as RIGHTS
+from tests.support.code_host import JOB, REPOSITORY, make_host, read_requests
 from tests.support.machine import find_chromium, give_up
 from tests.support.options import FULL, REDIS_STATES, choices
+from tests.support.project import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.seconds(15)]
 RUNNERS = {"github": run_github, "gitlab": run_gitlab, "circleci": run_circleci}
@@ -107,11 +111,11 @@ def project(rendered, tmp_path):
 def run(packages, tmp_path):
     """Return a function that runs the pipeline of a project as its provider would."""
 
-    def run(provider, project, platform=None, without=(), **options):
-        if not platform:
+    def run(provider, project, platform=None, without=(), box=None, **options):
+        if not (platform or box):
             project.commit()
         scratch = Path(tempfile.mkdtemp(dir=tmp_path))
-        sandbox = Sandbox(scratch, *packages, without=without)
+        sandbox = Sandbox(scratch, *packages, without=without, **(box or {}))
         if platform:
             sandbox.stand_in, sandbox.secrets = platform.folder, SECRETS
         return RUNNERS[provider](project, sandbox, **options)
@@ -209,6 +213,85 @@ def test_nightly_run_tests_in_a_browser(project, run):
     assert "database=test_my_project" in done.server_logs["postgres"]
     # Only failed tests have screenshots and traces.
     assert {file.name for file in done.artifacts.rglob("*.*")} == {"junit.xml"}
+
+
+# A template with two releases: the second one adds a file.
+COPIER = "_subdirectory: template\n"
+ANSWERS = "template/{{ _copier_conf.answers_file }}.jinja"
+FIRST = {"copier.yml": COPIER, ANSWERS: "{{ _copier_answers|to_nice_yaml }}"}
+SECOND = {"template/added": "new\n"}
+HOST = "http://localhost:8000"
+TITLE = "Update the template to v1.1.0"
+# Where the jobs of each provider find the code host
+PLACES = {
+    "github": {"api": f"{HOST}/api"},
+    "gitlab": {
+        "predefined": {
+            "CI_SERVER_URL": HOST,
+            "CI_API_V4_URL": f"{HOST}/api/v4",
+            "CI_PROJECT_ID": "7",
+            "CI_PROJECT_PATH": REPOSITORY,
+            "CI_DEFAULT_BRANCH": "main",
+        }
+    },
+    "circleci": {},
+}
+TOKEN = {"TEMPLATE_TOKEN": "very-secret-template"}
+# On GitHub, the job has a token of its own.
+TOKENS = {
+    "github": {},
+    "gitlab": TOKEN,
+    "circleci": TOKEN | {"GITHUB_SERVER_URL": HOST, "GITHUB_API_URL": f"{HOST}/api"},
+}
+
+
+@of_every_provider
+def test_nightly_run_opens_a_request_with_a_newer_template(
+    project, run, tmp_path, provider
+):
+    template = Project(tmp_path / "template")
+    for version, files in (("v1.0.0", FIRST), ("v1.1.0", SECOND)):
+        for name, content in files.items():
+            path = template / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        template.commit(version)
+        template.run_ok("git", "tag", version)
+    rendered = project(ci_provider=provider, template_updates="job")
+    # CircleCI's job takes the name of the repository from its address.
+    made = rendered.copy_to(tmp_path / REPOSITORY)
+    answers = f"_src_path: {template.path}\n_commit: v1.0.0\n"
+    (made / ".copier-answers.yml").write_text(answers)
+    # The sandbox has no network, for Copier and for newer packages.
+    (command,) = re.findall(
+        "^TEMPLATE = @(.*) -m scripts.template$", made.read("Makefile"), re.M
+    )
+    made.edit(
+        "Makefile",
+        f"{command} -m scripts.template",
+        f"{sys.executable} -m scripts.template --merge-only",
+    )
+    made.commit()
+    host = tmp_path / "host"
+    host.mkdir()
+    tokens = {"token-of-the-job": JOB, TOKEN["TEMPLATE_TOKEN"]: RIGHTS}
+    make_host(host, made.path, tokens)
+    box = {"code_host": host, "secrets": {"template": TOKENS[provider]}}
+    jobs = ["template-request"]
+    done = run(
+        provider, made, box=box, workflow="nightly", jobs=jobs, **PLACES[provider]
+    )
+
+    assert done.passed, done.logs
+    ran = {name for name, result in done.results.items() if result == "success"}
+    assert ran == {"template-update", "template-request"}, done.logs
+    assert f"{TITLE}: https://host/" in done.logs["template-request"]
+    assert [it["title"] for it in read_requests(host)] == [TITLE]
+    added = Project(host / f"{REPOSITORY}.git").run(
+        "git", "show", "template-update:added"
+    )
+    assert added.stdout == "new\n"
+    assert "very-secret" not in str(done.logs)
 
 
 @of_every_provider

@@ -12,6 +12,7 @@ from tests.deployment.platforms import PLATFORMS, platform_of
 from tests.pipelines.readers import READERS, github
 from tests.support.contents import Content, contents, fail_for, refuse
 from tests.support.options import (
+    ENFORCING,
     EVERY_COMBINATION,
     QUESTIONS,
     REDIS_STATES,
@@ -71,10 +72,11 @@ DEPLOYMENT = {
 # For targets that lose the disk of a process, as each of them does
 BUCKET = {"config/bucket.py", "tests/test_uploads.py"}
 E2E = {"e2e/conftest.py", "e2e/test_admin.py", "e2e/test_pages.py"}
+TEMPLATE_JOB = {"scripts/code_host.py", "scripts/template_request.py"}
 PROVIDERS = {name: set(reader.FILES) for name, reader in READERS.items()}
 ROLLBACK = {github.ROLLBACK}
 OPTIONAL = REDIS | CELERY | CHANNELS | NO_CHANNELS | DOCKER | ROLLBACK | DEPLOYMENT
-OPTIONAL |= BUCKET | E2E
+OPTIONAL |= BUCKET | E2E | TEMPLATE_JOB
 OPTIONAL = OPTIONAL.union(*PROVIDERS.values())
 OPTIONAL = OPTIONAL.union(*(platform.own_files for platform in PLATFORMS.values()))
 
@@ -88,6 +90,7 @@ TRACES = {
     "use_redis": r"redis|valkey|cache\b.*backend",
     "use_celery": r"celery|\bbeat\b|broker|kombu|tasks?\.py|(?<!uvicorn)(?<!uvicorn[-_])worker\b",
     "use_e2e": r"e2e|playwright|chromium|make browser",
+    "template_job": r"template[-_](request|bundle)|code_host|template_token",
     "use_docker": r"dockerfile|\bcompose\b|docker build|make (image|publish)|buildx",
     "use_channels": r"channels|channel_layer|websocket|asgi\b|consumer|uvicorn",
 }
@@ -140,6 +143,33 @@ def test_tests_in_a_browser_are_three_more_files(rendered):
     for answers in WITHOUT_UPDATES.values():
         project, other = (rendered(**answers | {"use_e2e": it}) for it in (True, False))
         assert project.files() == other.files() | E2E
+
+
+def test_job_for_updates_of_the_template_is_two_more_files(rendered):
+    for answers in WITHOUT_UPDATES.values():
+        project, other = (
+            rendered(**answers | {"template_updates": it}) for it in ("job", "none")
+        )
+        assert project.files() == other.files() | TEMPLATE_JOB
+        differing = {it for it in other.files() if project.read(it) != other.read(it)}
+        changed = {".copier-answers.yml", "Makefile", "docs/pipeline.md"}
+        assert differing - changed <= PROVIDERS[answers["ci_provider"]]
+
+
+@pytest.mark.parametrize("update", choices("template_updates"))
+def test_each_update_of_the_template_meets_each_other_answer(update):
+    met = [it for it in ENFORCING.values() if it["template_updates"] == update]
+    for question in ("ci_provider", "use_docker", "deploy_target", "use_e2e"):
+        assert {it[question] for it in met} == set(choices(question)), question
+    for state in REDIS_STATES.values():
+        assert any(state.items() <= it.items() for it in met), state
+
+
+def test_updates_of_the_template_by_renovate_change_its_configuration(rendered):
+    project, other = rendered(template_updates="renovate"), rendered()
+    assert project.files() == other.files()
+    differing = {it for it in project.files() if project.read(it) != other.read(it)}
+    assert differing == {".copier-answers.yml", "docs/development.md", "renovate.json"}
 
 
 @pytest.mark.parametrize("answers", WITHOUT_UPDATES.values(), ids=WITHOUT_UPDATES)
@@ -295,9 +325,9 @@ def test_every_question_with_choices_is_combined():
         for name, question in QUESTIONS.items()
         if question["type"] == "bool" or "choices" in question
     }
-    # The first three change jobs of the pipeline: tests/pipelines combines them. The others
+    # The first four change jobs of the pipeline: tests/pipelines combines them. The others
     # change few lines or add a file: WITHOUT_UPDATES combines them.
-    others = {"dependency_audit", "image_registry", "use_e2e"}
+    others = {"dependency_audit", "image_registry", "use_e2e", "template_updates"}
     others |= {"migration_safety", "use_renovate"}
     assert asked - others == combined
     for name in combined:

@@ -1,5 +1,6 @@
 """`copier update` makes an old project equal to a new one, with Copier's own command line."""
 
+import itertools
 import re
 import shutil
 import subprocess
@@ -123,6 +124,12 @@ def update_with_copier(project):
     copier(project, "update", "--defaults")
 
 
+def update_with_renovate(project):
+    """Update as Renovate does, with lib/modules/manager/copier/artifacts.ts of its source."""
+    options = ("--skip-answered", "--defaults", "--answers-file", ANSWERS)
+    copier(project, "update", *options, "--vcs-ref", NEWEST)
+
+
 def update_with_a_checkout(project):
     """Update a project that is older than `make template-update`."""
     command = (sys.executable, str(SCRIPT), "update", "--merge-only")
@@ -133,8 +140,13 @@ def update_with_a_checkout(project):
 @pytest.mark.seconds(8)
 @pytest.mark.parametrize(
     ("version", "update"),
-    [(version, update_with_copier) for version in [*HISTORY, *RELEASES]]
-    + [(min(HISTORY), update_with_a_checkout)],
+    [
+        *zip(
+            [*HISTORY, *RELEASES],
+            itertools.cycle([update_with_copier, update_with_renovate]),
+        ),
+        (min(HISTORY), update_with_a_checkout),
+    ],
 )
 def test_updated_old_project_equals_a_new_one(
     history, rendered, tmp_path, version, update

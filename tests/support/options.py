@@ -86,6 +86,8 @@ FULL = REDIS_STATES["redis-celery-channels"]
 
 def is_offered(answers):
     """Return whether Copier accepts these answers: some targets need an image."""
+    if answers.get("template_updates") == "renovate":
+        return answers.get("use_renovate", True)
     needs_image = answers.get("deploy_target") in NEED_DOCKER
     return answers.get("use_docker", False) or not needs_image
 
@@ -132,12 +134,20 @@ EVERY_COMBINATION = combinations(
     "ci_provider", "redis", "use_docker", "deploy_target", *VERSIONS
 )
 # Only the pipeline depends on what happens when a dependency has a known vulnerability, and
-# little else on the tests in a browser: half of these projects have them.
+# little else on the tests in a browser and on updates of the template. These are in turn, so
+# that each is met together with each other answer.
+UPDATES = ("none", "job", "renovate", "job", "none")
 ENFORCING = {
-    f"{name}-enforce": answers | {"dependency_audit": "enforce", "use_e2e": use_e2e}
-    for (name, answers), use_e2e in zip(
+    f"{name}-enforce": answers
+    | {
+        "dependency_audit": "enforce",
+        "use_e2e": use_e2e,
+        "template_updates": template_updates,
+    }
+    for (name, answers), use_e2e, template_updates in zip(
         combinations("ci_provider", "redis", "use_docker", "deploy_target").items(),
         itertools.cycle(choices("use_e2e")),
+        itertools.cycle(UPDATES),
         strict=False,
     )
 }
@@ -155,7 +165,8 @@ def without_updates():
     """Return combinations without Renovate, by name.
 
     Each choice of the questions about the provider, Redis, Docker, the target, the versions,
-    the audit, the migrations and the browser is in at least one of them.
+    the audit, the migrations and the browser is in at least one of them, and so is a job for
+    updates of the template.
     """
     targets = combinations("use_docker", "deploy_target").items()
     others = [
@@ -165,6 +176,9 @@ def without_updates():
             *("dependency_audit", "migration_safety", "use_e2e"),
         )
     ]
+    # Renovate brings no updates of the template without Renovate.
+    updates = {"": {}, "job": {"template_updates": "job"}}
+    others.append(itertools.cycle(updates.items()))
     found = {}
     for point in zip(targets, *others, strict=False):
         name = "-".join(name for name, _ in point if name)

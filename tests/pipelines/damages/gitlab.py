@@ -111,6 +111,20 @@ ROWS = [
     ("rollback recorded as a deployment", "rollback-staging/environment/action", "remove"),
     ("no rollback", "rollback-production", "remove"),
     ("rollback after all stages", "rollback-staging/needs", "remove"),
+    ("no update of the template", "template-update", "remove"),
+    ("update on each change", "template-update/rules", "remove"),
+    ("update with the token", "template-update/environment", "copy from", "template-request/environment"),
+    ("update with a cache", "template-update/cache", "remove"),
+    ("update that is not handed over", "template-update/artifacts", "remove"),
+    ("request from any branch", "template-request/rules/0/if", "replace", NIGHTLY),
+    ("request on a merge request", "template-request/rules", "replace", [{"if": REQUEST}]),
+    ("request before the update", "template-request/needs", "replace", []),
+    ("request without its token", "template-request/environment", "remove"),
+    ("request recorded as a deployment", "template-request/environment/action", "remove"),
+    ("request with the keys of staging", "template-request/environment/name", "replace", "staging"),
+    ("request in an image without a digest", "template-request/image", "remove"),
+    ("request with the cache of other jobs", "template-request/cache", "remove"),
+    ("request that runs the update", "template-request/script/end", "add", "make lint"),
 ]
 # With a registry that has keys of its own
 KEYS = [

@@ -38,7 +38,7 @@ WHEN = {
 # The workflows in which a filter is true; a job without one always runs.
 FILTERS = {
     'pipeline.git.branch != "main"': {"request"},
-    'pipeline.git.branch == "main"': {"main", "rollback"},
+    'pipeline.git.branch == "main"': {"main", "rollback", "nightly"},
 }
 GROUP = "<< pipeline.project.slug >>/"
 # CircleCI's machine, which has Docker and make.
@@ -151,8 +151,7 @@ def read_job(job, options, file, flow):
         is_cached=("restore_cache", RESTORE) in steps,
         tools=read_tools(executor, begun),
         publishes=read_published(steps, file),
-        write_permissions=["packages"]
-        * ("registry" in begun and "make publish" in run),
+        write_permissions=read_permissions(begun, run),
         logs_in="registry" in begun,
         consumes=read_consumed(options, steps, file),
         secrets=[project_context(name) for name in read_contexts(options)],
@@ -161,7 +160,7 @@ def read_job(job, options, file, flow):
         knows_base="make check-migrations" in run and ("checkout", {}) in steps,
         knows_order="make deploy" in run and ("checkout", {}) in steps,
         manual=options["type"] == "approval",
-        main_only=filters == {"main", "rollback"},
+        main_only=filters == {"main", "rollback", "nightly"},
         unrecognised=read_unrecognised(job, options, executor, steps),
     )
     for name in read.secrets:
@@ -172,6 +171,13 @@ def read_job(job, options, file, flow):
     if "registry" in begun and not read.secrets:
         read.unrecognised.append("a login without its context")
     return read
+
+
+def read_permissions(begun, run):
+    """Return what a job can write to with the keys of its context."""
+    if "make template-request" in run:
+        return ["contents", "pull-requests"]
+    return ["packages"] * ("registry" in begun and "make publish" in run)
 
 
 def read_inputs(read):
@@ -236,7 +242,8 @@ def read_published(steps, file):
     is_stored = ("store_artifacts", DIGEST) in steps
     if is_stored or "image" in digests:
         # The digest is in the workspace exactly if a later job attaches it.
-        is_consumed = "attach_workspace" in str(file["jobs"])
+        others = [job for name, job in file["jobs"].items() if "template" not in name]
+        is_consumed = "attach_workspace" in str(others)
         is_whole = is_stored and ("image" in digests) == is_consumed
         found.append("image" if is_whole else "a part of image")
     return found + [name for name in digests if name != "image"]

@@ -77,6 +77,8 @@ CHECK_MIGRATIONS = {
 }
 # With this, the tests in a browser come through to staging.
 HEADER = {"SMOKE_HEADER_STAGING": "${{ secrets.SMOKE_HEADER_STAGING }}"}
+# With its own token, the job cannot push workflows, so a team may set another one.
+PUSH = {"TEMPLATE_TOKEN": "${{ secrets.TEMPLATE_TOKEN || github.token }}"}
 OUTCOME = {
     "ERROR_FORMAT": "::error title={title}::{text}",
     "SUMMARY_VARIABLE": "GITHUB_STEP_SUMMARY",
@@ -89,6 +91,7 @@ DIGESTS = {
     for name, path in PROMOTED.items()
 }
 DIGESTS["staging"]["if-no-files-found"] = "error"
+DIGESTS["template"]["if-no-files-found"] = "error"
 DOWNLOADS = {name: {"name": name, "path": "reports"} for name in PROMOTED}
 SECRET = re.compile(r"\bsecrets\b[.\w]*|\bgithub\.token\b")
 # What a person who starts a rollback can set
@@ -311,6 +314,8 @@ def read_command(step, read):
     elif step.get("run") == "make e2e" and step.get("env") == HEADER:
         known |= {"env"}
         read.secrets.append("e2e")
+    elif step.get("run") == "make template-request" and step.get("env") == PUSH:
+        known |= {"env"}
     else:
         read.secrets += SECRET.findall(str(step))
     if step.get("run") == "make check-migrations":
@@ -365,6 +370,8 @@ def read_uv(step, options, read):
     read.tools = ["uv"]
     pins = options.get("cache-dependency-glob") == "requirements-dev.txt"
     read.is_cached = pins and "enable-cache" not in options
+    if not pins and options.get("enable-cache") != "false":
+        read.unrecognised.append("a cache of all packages")
     known = {"version", "cache-dependency-glob", "enable-cache"}
     read.unrecognised += unknown(options, known)
 

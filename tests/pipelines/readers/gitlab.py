@@ -64,6 +64,10 @@ IMAGE = "$CI_REGISTRY_IMAGE"
 KEY = {"name": "registry", "action": "access"}
 # The environment that has only the header that lets the tests in a browser into staging
 HEADER = {"name": "e2e", "action": "access"}
+# It has the token that opens a request with an update of the template.
+TOKEN = {"name": "template", "action": "access"}
+# The environments that deploy nothing, each with the last command of its only job
+OWN = [(HEADER, "make e2e"), (TOKEN, "make template-request")]
 KEY_VARIABLES = {"IMAGE": "the registry's"}
 LOGIN = (
     'echo "{0}_PASSWORD" | docker login --username "{0}_USER" --password-stdin "{0}"'
@@ -84,10 +88,16 @@ SETUP = {
     re.escape(LOGIN.format("$CI_REGISTRY")): "registry",
     re.escape(LOGIN.format("$REGISTRY")): "key",
 }
+# What a job with the environment of its key can write to
+WRITES = {
+    "make publish": ["packages"],
+    "make template-request": ["contents", "pull-requests"],
+}
 WORKFLOWS = {"request", "main", "rollback", "nightly"}
 SOURCE = "$CI_PIPELINE_SOURCE"
 MAIN = "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"
 PUSH = f'{SOURCE} == "push" && {MAIN}'
+NIGHTLY = f'{SOURCE} == "schedule" && {MAIN}'
 FROZEN = f"$CI_DEPLOY_FREEZE && {PUSH}"
 # The workflows in which a rule holds. One without a condition always does.
 HOLDS = {
@@ -96,6 +106,7 @@ HOLDS = {
     f'{SOURCE} == "merge_request_event"': {"request"},
     PUSH: {"main"},
     FROZEN: set(),
+    NIGHTLY: {"nightly"},
     MAIN: {"main", "nightly"},
     None: WORKFLOWS,
 }
@@ -210,7 +221,7 @@ def read_job(job, rule, earlier, file):
         has_timeout="timeout" in job,
         is_cached=job.get("cache") == CACHE,
         tools=read_tools(job, begun),
-        write_permissions=["packages"] if "make publish" in run else [],
+        write_permissions=WRITES.get(run[-1], []),
         logs_in=bool({"registry", "key"} & {*begun}),
         concurrency_group=job.get("resource_group", ""),
         main_only=rule.get("if", "").endswith(MAIN),
@@ -276,7 +287,7 @@ def read_environment(job, read):
         deploys = "make deploy" in read.run
         if whole == KEY:
             read.variables = KEY_VARIABLES | read.variables
-        elif whole == HEADER and "make e2e" in read.run:
+        elif (whole, read.run[-1]) in OWN:
             pass
         elif whole.get("action") != (None if deploys else "prepare"):
             read.unrecognised.append(whole)

@@ -27,7 +27,7 @@ EVENTS = {
     "nightly": ("nightly.yml", "schedule"),
     "rollback-staging": ("rollback.yml", "workflow_dispatch"),
 }
-ENVIRONMENTS = ("registry", "staging", "production")
+ENVIRONMENTS = ("registry", "staging", "production", "template")
 # These are no secrets: GitHub would hide them in logs.
 VARIABLES = ("REGISTRY", "REGISTRY_USER", "IMAGE")
 # With these, a job reads the rules of an environment from tests/deployment/sites.py.
@@ -69,8 +69,10 @@ def run_github(
     command += ["--action-offline-mode"]
     command += [f"--action-cache-path={sandbox.scratch / 'cache'}"]
     # Without these files, act would take them from the project's folder.
+    server, _, _ = api.rpartition("/")
     (sandbox.scratch / "env").write_text(
         f"GITHUB_API_URL={api}\nGITHUB_REPOSITORY=team/name\n"
+        f"GITHUB_SERVER_URL={server}\n"
     )
     command += [f"--env-file={sandbox.scratch / 'env'}"]
     environments = [inputs["environment"]] if inputs["environment"] else ENVIRONMENTS

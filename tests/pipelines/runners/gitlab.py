@@ -27,11 +27,14 @@ VARIABLES = ".gitlab-ci-local-variables.yml"
 ENDED = re.compile(r"^ (PASS|WARN|FAIL)  +(\S+)", re.MULTILINE)
 
 
-def run_gitlab(project, sandbox: Sandbox, workflow="main", jobs=(), inputs=None):
+def run_gitlab(
+    project, sandbox: Sandbox, workflow="main", jobs=(), inputs=None, predefined=None
+):
     """Run the pipeline of a project that is committed, as for its main branch.
 
     A request is in a merge train, based on the newest commit.
     The inputs are the variables of a manual job, which may be in an older pipeline.
+    `predefined` are variables of GitLab's own, whose values differ.
     """
     inputs = inputs or {}
     checkout = sandbox.scratch / "checkout"
@@ -58,13 +61,15 @@ def run_gitlab(project, sandbox: Sandbox, workflow="main", jobs=(), inputs=None)
     if "release" in inputs:
         command.append(f"--variable=RELEASE={inputs['release']}")
     registry = sandbox.secrets.get("registry", {})
-    own = ["CI_PIPELINE_SOURCE", *(it for it in registry if it.startswith("CI_"))]
+    predefined = {it: registry[it] for it in registry if it.startswith("CI_")} | (
+        predefined or {}
+    )
+    own = ["CI_PIPELINE_SOURCE", *predefined]
     command += [f"--ignore-predefined-vars={','.join(own)}"]
     # The folder in the file would be an empty cache.
     command += [f"--variable=UV_CACHE_DIR={environment['UV_CACHE_DIR']}"]
-    for name, value in registry.items():
-        if name.startswith("CI_"):  # Every job has these.
-            command.append(f"--variable={name}={value}")
+    for name, value in predefined.items():  # Every job has these.
+        command.append(f"--variable={name}={value}")
     variables = checkout / VARIABLES
     variables.write_text(yaml.safe_dump(scope(sandbox.secrets)))
     command += ["--needs", *jobs] if jobs else []

@@ -15,7 +15,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 START_TIMEOUT = 60  # seconds for a server
-SITES = Path(__file__).resolve().parents[2] / "deployment" / "sites.py"
+TESTS = Path(__file__).resolve().parents[2]
+SITES = TESTS / "deployment" / "sites.py"
+CODE_HOST = TESTS / "support" / "code_host.py"
 LOOPBACK_IS_UP = struct.pack("16sH14x", b"lo", 1)  # struct ifreq, with IFF_UP
 SIOCSIFFLAGS = 0x8914
 
@@ -89,7 +91,15 @@ def run_sites(service, programs, folder):
     start(command, folder.parent, log=folder / "log")
 
 
+def run_code_host(service, programs, folder):
+    """Serve the repository of the project, and its requests."""
+    place = service.environment["FOLDER"]
+    command = [sys.executable, CODE_HOST, str(service.port), place]
+    start(command, folder.parent, log=folder / "log")
+
+
 SERVERS = {"postgres": run_postgres, "redis": run_valkey, "sites": run_sites}
+SERVERS |= {"code-host": run_code_host}
 
 
 def leave_root():

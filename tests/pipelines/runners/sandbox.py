@@ -72,6 +72,9 @@ class Sandbox:
     without: tuple = ()  # the services that do not start
     secrets: dict = field(default_factory=dict)  # of the environments and the registry
     stand_in: Path | None = None  # the folder of a platform, for its stand-ins
+    code_host: Path | None = (
+        None  # the folder of a server of tests/support/code_host.py
+    )
 
     def environment(self, **variables):
         """Return a job's variables: no settings of the user's, but uv's Pythons."""
@@ -101,6 +104,11 @@ class Sandbox:
         if self.stand_in:
             given = {"STAND_IN": str(self.stand_in)}
             services = services | {"sites": Service("sites", LOCAL, given, port=8000)}
+        if self.code_host:
+            given = {"FOLDER": str(self.code_host)}
+            services = services | {
+                "host": Service("code-host", LOCAL, given, port=8000)
+            }
         for name in services:
             (self.scratch / name).mkdir()
         spec = {
