@@ -32,7 +32,7 @@ SECTION = "docs/pipeline.md#template-request"
 RESOLVE = f"""\
 ```console
 git fetch origin {BRANCH} && git switch {BRANCH}
-# Resolve the conflicts, then:
+# Resolve the conflicts, delete the .rej files, then:
 git add --all && make lock && make ci
 git commit --all --message "Resolve the conflicts" && git push
 ```"""
@@ -67,6 +67,7 @@ def bundle():
         if "error" in report:
             sys.exit(1)
         if report["files"]:
+            mark(folder, report["conflicts"])
             options = {"cwd": folder, **IDENTITY}
             git("add", "--all", **options)
             message = f"{title(report)}\n\n{describe(report)}"
@@ -74,6 +75,15 @@ def bundle():
             git(*sign, "commit", "--no-verify", "--message", message, **options)
             git("bundle", "create", str(place), BRANCH, "^HEAD~", cwd=folder)
     REPORT.write_text(json.dumps(report, indent=2))
+
+
+def mark(folder, conflicts):
+    """Add a file .rej for each conflict that has no markers: it fails make lint as they do."""
+    for name, reason in conflicts.items():
+        file = folder / name
+        if not file.is_file() or b"<<<<<<< " not in file.read_bytes():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Path(f"{file}.rej").write_text(f"{reason}\n")
 
 
 def request(token):

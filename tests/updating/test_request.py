@@ -182,6 +182,9 @@ def test_conflicts_are_on_top_and_committed_with_markers(host):
     assert "git switch template-update" in resolve
     assert "<<<<<<< HEAD\n1 mine\n=======\n1 new\n>>>>>>> " in host.show("changed")
     assert "1 mine" in host.show("removed")
+    # Without markers, another file fails make lint.
+    assert "the template has removed" in host.show("removed.rej")
+    assert "changed.rej" not in host.git("ls-tree", "--name-only", "template-update")
 
 
 def test_request_names_failed_gates_on_top(host):
