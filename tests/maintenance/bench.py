@@ -110,9 +110,43 @@ def plain_questions(answers):
     return plain
 
 
-def copy(template, destination):
+# Updates
+
+
+def compare_updates(folder):
+    """Compare template-update and template-status with a copy of the template.
+
+    They run with the same Copier, and without `make lock` and `make lint` after the merge.
+    """
+    template, project = folder / "template", Project(folder / "project")
+    git("clone", "--quiet", "--no-local", TEMPLATE, template)
+    copy(template, project.path)
+    project.commit()
+    with (template / "template" / "README.md.jinja").open("a") as file:
+        file.write("A change\n")
+    git("-C", template, "commit", "--quiet", "--all", "--message", "Change")
+    times = {"copy": [], "update": [], "status": []}
+    for number in range(ROUNDS):
+        copies = folder / f"copy-{number}"
+        times["copy"].append(seconds(copy, template, copies, "--vcs-ref=HEAD"))
+        for command, options in (
+            ("status", []),
+            ("update", ["--merge-only", "--vcs-ref=HEAD"]),
+        ):
+            script = [sys.executable, "-m", "scripts.template", command, *options]
+            times[command].append(seconds(project.run_ok, *script))
+        project.run_ok("git", "reset", "--quiet", "--hard")
+        project.run_ok("git", "switch", "--quiet", "main")
+        project.run_ok("git", "branch", "--quiet", "-D", "template-update")
+    for command, limit in (("update", 2.5), ("status", 1.3)):
+        what = f"make template-{command} / copier copy"
+        report(what, times[command], times["copy"], limit)
+
+
+def copy(template, destination, *options):
     subprocess.run(
-        [COPIER, "copy", "--quiet", "--defaults", template, destination], check=True
+        [COPIER, "copy", "--quiet", "--defaults", *options, template, destination],
+        check=True,
     )
 
 
@@ -252,6 +286,7 @@ def cpu(function, *arguments):
 
 PARTS = {
     "generation": compare_generation,
+    "updates": compare_updates,
     "gates": compare_gates,
     "suite": measure_suite,
 }
