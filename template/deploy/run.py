@@ -175,7 +175,7 @@ def deploy(name):
     target, environment, seconds = prepare(name)
     watched, seen = prepare_watch(environment), ""
     release = find_commit(os.environ.get("RELEASE") or "HEAD")
-    skipped = environment.after if os.environ.get("SKIP_STAGING") == "yes" else None
+    skipped = environment.after if says_yes("SKIP_STAGING") else None
     if skipped:
         environment = replace(environment, after=None)
         report(f"SKIP_STAGING=yes: {name} gets {release} without {skipped.name}.")
@@ -330,6 +330,14 @@ def find_commit(name):
     return done.stdout.strip()
 
 
+def says_yes(name):
+    """Return whether a variable is "yes". Raise Refused if it is neither that nor "no"."""
+    value = os.environ.get(name) or "no"
+    if value not in ("yes", "no"):
+        raise Refused(f"Set {name} to yes or no, not {value!r}.")
+    return value == "yes"
+
+
 def check_order(environment, release, running):
     """Refuse to replace the running release by an older commit without $ALLOW_OLDER.
 
@@ -337,7 +345,7 @@ def check_order(environment, release, running):
     """
     code = compare(release, running)
     is_older = code == 0 and release != running
-    if is_older and os.environ.get("ALLOW_OLDER") != "yes":
+    if is_older and not says_yes("ALLOW_OLDER"):
         raise Refused(
             f"Refusing to deploy {release} to {environment.name}: "
             f"it is older than {running}, which runs there. "

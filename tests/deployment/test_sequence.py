@@ -829,6 +829,11 @@ def test_hotfix_is_deployed_without_staging(running, target, tmp_path):
     assert code == 2, output
     assert f"deploy {new} to production: staging is not healthy (it resp" in output
     assert '(it responds with 404). If the release is an urgent fix, see "H' in output
+
+    code, output = platform.run("deploy", "production", new, SKIP_STAGING="1")
+
+    assert code == 2, output
+    assert "Set SKIP_STAGING to yes or no, not '1'." in output
     assert not platform.calls()
 
     variables["SKIP_STAGING"] = "yes"
