@@ -316,7 +316,9 @@ def find_bad(environment):
         if name != bad:
             raise Refused(
                 f"{environment.name} runs {bad}, not {name}, so there is nothing to roll "
-                f"back. Only if {bad} is bad, too, set RELEASE={bad}."
+                # Other processes can still run the one that was to be rolled back.
+                f"back. If a rollback failed before, deploy {bad} again. "
+                f"Only if {bad} is bad, too, set RELEASE={bad}."
             )
     return bad
 

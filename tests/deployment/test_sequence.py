@@ -399,6 +399,32 @@ def test_deployment_cancelled_while_waiting_changes_nothing(running, target):
     first.communicate()
 
 
+@pytest.mark.parametrize(
+    ("target", "step"), [("fly", "back-worker"), ("render", "worker-back:build_failed")]
+)
+def test_rollback_that_failed_halfway_names_the_way_out(running, target, step):
+    platform = running(target)
+    _, old, new = platform.commits
+    platform.run("deploy", "staging", old)
+    platform.run("deploy", "staging", new)
+    site = platform.names["staging"]
+
+    code, output = platform.run("rollback", "staging", new, STAND_IN_FAILS=step)
+
+    assert code == 3, output
+    assert (platform.serves(site), platform.serves(f"{site}-worker")) == (old, new)
+
+    code, output = platform.run("rollback", "staging", new)
+
+    assert code == 2, output
+    assert f"If a rollback failed before, deploy {old} again. Only if" in output
+
+    code, output = platform.run("deploy", "staging", old)
+
+    assert code == 0, output
+    assert platform.running("staging") == old
+
+
 @on_each_platform
 def test_rollback_skips_unready_releases(running, target):
     platform = running(target)
