@@ -130,7 +130,7 @@ class Handler(BaseHTTPRequestHandler):
             ]
             if subprocess.run(exists, stdout=subprocess.DEVNULL).returncode:
                 return self.answer(422, {"message": "invalid head"})
-            if any(it["state"] == "open" for it in requests):
+            if any(it["state"] == "open" and "fork" not in it for it in requests):
                 return self.answer(names.EXISTS, {"message": "It already exists."})
             new = {"number": len(requests) + 1, "state": "open", "merged_at": None}
             requests.insert(0, new)

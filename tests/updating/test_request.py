@@ -22,6 +22,8 @@ from tests.updating.small import SCRIPT, release
 
 UPDATE = f"\ntemplate-update:\n\t@{sys.executable} {SCRIPT} update $(ARGS)\n"
 TITLE = "Update the template to v1.1.0"
+OLD = {"number": 1, "title": "Update the template to v1.1", "body": ""}
+OLD |= {"state": "open", "merged_at": None}
 PROVIDERS = ("github", "gitlab")
 of_each_host = pytest.mark.parametrize("host", PROVIDERS, indirect=True)
 
@@ -79,6 +81,10 @@ class Remote:
     def update(self, **options):
         self.bundle()
         return self.request(**options)
+
+    def change_report(self, **values):
+        report = json.loads(self.project.read("reports/template.json")) | values
+        (self.project / "reports/template.json").write_text(json.dumps(report))
 
     def requests(self):
         return read_requests(self.folder)
@@ -188,9 +194,7 @@ def test_conflicts_are_on_top_and_committed_with_markers(host):
 
 
 def test_request_names_failed_gates_on_top(host):
-    (host.project / "broken").touch()
-    host.project.commit("Break")
-    host.bundle()
+    host.change_report(gates=False)
     host.request()
     (request,) = host.requests()
     assert request["body"].startswith("**`make lock` or `make lint` fails:")
@@ -208,8 +212,7 @@ def test_newest_version_opens_nothing(host):
     assert host.requests() == []
 
 
-@of_each_host
-def test_open_request_is_refreshed(host):
+def test_newer_main_refreshes_the_open_request(host):
     host.update()
     before = host.git("rev-parse", "template-update")
     host.edit("changed", "changed 1", "1 mine")
@@ -220,9 +223,19 @@ def test_open_request_is_refreshed(host):
     assert host.git("rev-parse", "template-update^") == host.project.head()
 
 
+@of_each_host
+def test_open_request_gets_the_newer_version(host):
+    write_requests(host.folder, [OLD])
+    host.request()
+    (request,) = host.requests()
+    assert (request["title"], request["state"]) == (TITLE, "open")
+    assert "- `color=blue`" in request["body"]
+
+
 def test_equal_update_is_not_pushed_again(host):
     host.update()
     before = host.git("rev-parse", "template-update")
+    host.bundled = ""
     host.update()
     assert host.git("rev-parse", "template-update") == before
 
@@ -231,27 +244,31 @@ def test_equal_update_is_not_pushed_again(host):
 def test_commit_of_another_person_is_never_overwritten(host, tmp_path):
     host.update()
     theirs = host.commit_to_branch(tmp_path)
-    host.edit("changed", "changed 1", "1 mine")
-    assert "it stays as it is" in host.update()
+    host.change_report(version="v0.9.0")
+    assert "it stays as it is" in host.request()
     assert host.git("rev-parse", "template-update") == theirs
     (request,) = host.requests()
-    assert "Conflicts" not in request["body"]
+    assert "v0.9.0" not in request["body"]
     # Without an open request, no person would see that updates have stopped.
     write_requests(host.folder, [request | {"state": "closed", "merged_at": "now"}])
-    assert "git push origin --delete template-update" in host.update(code=1)
+    assert "git push origin --delete template-update" in host.request(code=1)
     assert host.git("rev-parse", "template-update") == theirs
 
 
 @of_each_host
-def test_closed_request_is_not_opened_again_for_the_same_version(host, template):
-    host.update()
-    (request,) = host.requests()
-    write_requests(host.folder, [request | {"state": "closed"}])
-    assert "You have closed the request" in host.update()
-    release(template, "v1.2.0", {"template/z": "z"})
-    host.edit("same", "same 1", "1 mine")
-    host.update()
-    assert [it["title"][-6:] for it in host.requests()] == ["v1.2.0", "v1.1.0"]
+def test_closed_request_is_not_opened_again_for_the_same_version(host):
+    closed = OLD | {"title": TITLE, "state": "closed"}
+    write_requests(host.folder, [closed])
+    assert "You have closed the request" in host.request()
+    assert host.requests() == [closed]
+    assert "template-update" not in host.git("branch", "--list")
+
+
+@of_each_host
+def test_closed_request_of_an_older_version_does_not_stop_a_newer_one(host):
+    write_requests(host.folder, [OLD | {"state": "closed"}])
+    host.request()
+    assert [it["title"] for it in host.requests()] == [TITLE, OLD["title"]]
 
 
 def test_merged_request_does_not_stop_the_next_one(host):
@@ -264,10 +281,9 @@ def test_merged_request_does_not_stop_the_next_one(host):
 
 @pytest.mark.parametrize("host", ["gitlab"], indirect=True)
 def test_request_from_a_fork_is_not_taken_for_the_own_one(host):
-    fork = {"number": 1, "state": "open", "merged_at": None, "fork": 8}
-    write_requests(host.folder, [fork | {"title": "x", "body": "x"}])
-    host.update(code=1)
-    assert read_requests(host.folder)[-1]["title"] == "x"
+    write_requests(host.folder, [OLD | {"fork": 8}])
+    host.request()
+    assert [it["title"] for it in host.requests()] == [TITLE, OLD["title"]]
 
 
 @of_each_host
@@ -317,10 +333,7 @@ def test_commit_on_another_base_is_refused(host):
 
 
 def test_text_of_the_report_cannot_change_the_request(host):
-    host.bundle()
-    report = json.loads(host.project.read("reports/template.json"))
-    report |= {"wanted": "v1](x)\n# @team", "version": "`\n# @team"}
-    (host.project / "reports/template.json").write_text(json.dumps(report))
+    host.change_report(wanted="v1](x)\n# @team", version="`\n# @team")
     host.request()
     (request,) = host.requests()
     assert request["title"] == "Update the template to v1xteam"
