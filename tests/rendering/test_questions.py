@@ -171,6 +171,7 @@ RECORDED = {
 } | {question: (answer, sentence) for question, answer, sentence in REFUSED}
 # Recorded answers, and a new one that contradicts them
 DOCKER = "needs Docker: start again, and answer yes to use_docker"
+RENOVATE = "needs Renovate: start again, and answer yes to use_renovate"
 APPS = ON_PLATFORM | {"staging_app": "shop-1", "production_app": "shop-2"}
 URLS = ON_PLATFORM | {"staging_url": "https://a.b", "production_url": "https://c.d"}
 PAIRS = [
@@ -181,6 +182,8 @@ PAIRS = [
         {"use_docker": False},
         DOCKER,
     ),
+    ({"template_updates": "renovate"}, {"use_renovate": False}, RENOVATE),
+    ({"use_renovate": False}, {"template_updates": "renovate"}, RENOVATE),
     ({"use_docker": False}, {"deploy_target": "fly"}, DOCKER),
     ({"use_docker": False}, {"deploy_target": "kamal"}, DOCKER),
     ({"use_docker": False}, {"deploy_target": "kubernetes"}, DOCKER),
