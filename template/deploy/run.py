@@ -257,7 +257,10 @@ def roll_back(name):
 
 def prepare(name):
     """Check this machine; return the target, the environment and the smoke test's limit."""
-    settings = tomllib.loads((FOLDER / "environments.toml").read_text())
+    try:
+        settings = tomllib.loads((FOLDER / "environments.toml").read_text())
+    except ValueError as error:
+        raise Refused(f"Correct deploy/environments.toml: {error}.") from error
     environments = settings["environments"]
     if name not in environments:
         raise Refused(f"Set ENVIRONMENT to {' or '.join(environments)}, not {name!r}.")

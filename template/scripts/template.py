@@ -104,8 +104,7 @@ class Template:
         except Exception as error:
             reason = (str(error).strip() or repr(error)).splitlines()[-1].strip("| ")
             raise Refused(
-                f"Copier cannot copy the template: {reason}\n"
-                f"Its address is the _src_path in {ANSWERS}: {self.source}"
+                f"Copier cannot copy {self.source}, the _src_path in {ANSWERS}: {reason}"
             ) from error
         return folder
 
@@ -192,7 +191,11 @@ def status(template, options):
         "conflicts": split(marked) + split(rejects),
     }
     print(f"The project has version {template.version} of {template.source}.")
-    print(f"Newer: {', '.join(newer)}" if newer else "No version is newer.")
+    print(
+        f"Newer: {', '.join(newer)}. See them: make template-diff"
+        if newer
+        else "No version is newer."
+    )
     print_list("You have changed these files of the template:", report["changed"])
     print_list(
         "You have deleted or moved these files of the template:", report["missing"]

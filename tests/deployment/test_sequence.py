@@ -773,6 +773,18 @@ def test_invalid_arguments_print_one_line(
     assert not (platform.folder / "calls").exists()
 
 
+def test_environments_that_are_not_toml_print_one_line(running):
+    platform = running("kubernetes")
+    (platform.project / "deploy/environments.toml").write_text("target")
+
+    code, output = platform.run("deploy", "staging")
+
+    assert code == 2
+    assert output.startswith("Correct deploy/environments.toml: Expected '=' after")
+    assert output.endswith(". Nothing was changed.\n")
+    assert output.count("\n") == 1
+
+
 @on_each_platform
 def test_production_accepts_only_the_release_of_staging(running, target):
     platform = running(target)

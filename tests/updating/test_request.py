@@ -321,7 +321,7 @@ def test_refused_update_fails_the_first_job(host):
     host.edit(".copier-answers.yml", "_commit: v1.0.0", "_commit: v0.9.0")
     done = host.run("bundle")
     assert done.returncode == 1
-    assert "Copier cannot copy the template" in done.stdout
+    assert "Copier cannot copy " in done.stdout
     assert not host.project.has("reports/template.json")
 
 

@@ -12,7 +12,9 @@ GONE = "you have changed it, and the template has removed or renamed it"
 def test_status_lists_newer_versions(small):
     status = report(small, "status")
     assert (status["version"], status["newer"]) == ("v1.0.0", ["v1.1.0"])
-    assert "Newer: v1.1.0\n" in run(small, "status").stdout
+    assert (
+        "Newer: v1.1.0. See them: make template-diff\n" in run(small, "status").stdout
+    )
 
 
 def test_status_lists_changed_and_missing_files_of_the_template(small):
