@@ -90,7 +90,7 @@ test-fast: setup ## Run the tests that do not run a generated project
 
 .PHONY: test-update
 test-update: setup ## Update random projects, and kill updates: make test-update RUNS=1000
-	RUNS=$(RUNS) SEED=$(SEED) $(PYTEST) --numprocesses auto tests/updating/test_random.py tests/updating/test_kills.py $(ARGS)
+	RUNS=$(RUNS) SEED=$(SEED) $(PYTEST) --numprocesses auto $(addprefix tests/updating/,test_random.py test_kills.py test_year.py) $(ARGS)
 
 .PHONY: lint
 lint: setup ## Check code style and format with Ruff and Black

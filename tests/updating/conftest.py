@@ -25,7 +25,8 @@ def pytest_terminal_summary(terminalreporter):
     """Print the sums of what the random and the killed updates have recorded."""
     sums = Counter()
     for report in terminalreporter.getreports("passed"):
-        sums.update(dict(report.user_properties))
+        for name, number in report.user_properties:
+            sums[name] += number
     if sums:
         line = ", ".join(f"{number} {name}" for name, number in sums.items())
         terminalreporter.write_line(f"Updates: {line}")

@@ -1,17 +1,25 @@
 """Releases of this template, out of its history and with planted changes, and their projects."""
 
 import ast
+import contextlib
+import io
 import json
+import os
+import runpy
+import stat
 import subprocess
+import sys
 import tempfile
 import tomllib
+from unittest import mock
 
 import copier
 import yaml
 
 from tests.support.options import QUESTIONS, choices
-from tests.support.project import Project
+from tests.support.project import Project, clean_environment
 from tests.support.rendering import quick_copier, template_once
+from tests.updating.small import SCRIPT
 
 ANSWERS = ".copier-answers.yml"
 PARTS = ("copier.yml", "extensions", "template")
@@ -29,6 +37,7 @@ def comment(name, text):
 
 def save(project, message):
     """Commit all changes, if there are any; return the commit."""
+    project.run_ok("git", "add", "--all")
     if project.run("git", "status", "--porcelain").stdout:
         project.commit(message)
     return project.head()
@@ -141,6 +150,34 @@ def draw(random, share):
     }
 
 
-def forget_templates():
-    """Let Copier read templates again: it keeps folders that an update has removed."""
+def update(project, *options):
+    """Run the script in this process, with a Copier that repeats less; return code and report."""
+    output, code = io.StringIO(), 0
+    arguments = [str(SCRIPT), "update", "--merge-only", "--json", *options]
+    # Its cache has folders that an earlier update has removed.
     template_once.cache_clear()
+    with (
+        contextlib.chdir(project.path),
+        contextlib.redirect_stdout(output),
+        mock.patch.dict(os.environ, clean_environment(), clear=True),
+        mock.patch.object(sys, "argv", arguments),
+        mock.patch.object(tempfile, "tempdir", None),
+        quick_copier(),
+    ):
+        try:
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        except SystemExit as ended:
+            code = ended.code
+    return code, json.loads(output.getvalue())
+
+
+def tree(project):
+    """Return the mode and the content of each file, by path."""
+    found = {}
+    for path in project.path.rglob("*"):
+        name = str(path.relative_to(project.path))
+        if path.is_symlink():
+            found[name] = "link", os.readlink(path).encode()
+        elif path.is_file() and not name.startswith(".git/"):
+            found[name] = bool(path.stat().st_mode & stat.S_IXUSR), path.read_bytes()
+    return found
