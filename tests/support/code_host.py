@@ -65,6 +65,7 @@ class Host(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.folder = Path(folder)
         self.tokens = json.loads((self.folder / "tokens.json").read_text())
+        self.before_push = lambda: None  # called when a push begins
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -154,6 +155,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(401 if rights is None else 403)
             self.send_header("WWW-Authenticate", 'Basic realm="git"')
             return self.end_headers()
+        if "receive-pack" in query:
+            self.server.before_push()
         done = subprocess.run(
             ["git", "http-backend"],
             input=body,

@@ -271,6 +271,13 @@ def test_closed_request_of_an_older_version_does_not_stop_a_newer_one(host):
     assert [it["title"] for it in host.requests()] == [TITLE, OLD["title"]]
 
 
+def test_branch_that_appears_meanwhile_is_not_overwritten(host):
+    host.server.before_push = lambda: host.git("branch", "template-update", "main")
+    assert "git push failed" in host.request(code=1)
+    assert host.git("rev-parse", "template-update") == host.project.head()
+    assert host.requests() == []
+
+
 def test_merged_request_does_not_stop_the_next_one(host):
     host.update()
     (request,) = host.requests()
@@ -322,6 +329,7 @@ def test_refused_update_fails_the_first_job(host):
     done = host.run("bundle")
     assert done.returncode == 1
     assert "Copier cannot copy " in done.stdout
+    assert "Traceback" not in done.stdout
     assert not host.project.has("reports/template.json")
 
 
