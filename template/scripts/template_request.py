@@ -51,16 +51,7 @@ def bundle():
         git("clone", "--quiet", git("rev-parse", "--show-toplevel"), clone)
         folder = Path(clone, git("rev-parse", "--show-prefix"))
         command = ["make", "--no-print-directory", "template-update", "ARGS=--json"]
-        outer = ("ARGS", "MAKEFLAGS", "MFLAGS")
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env={
-                name: value for name, value in os.environ.items() if name not in outer
-            },
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True)
         # make may print commands first. The reason for a refusal is in the log.
         _, brace, rest = done.stdout.partition("{\n")
         report = json.loads(brace + rest or '{"error": ""}')
