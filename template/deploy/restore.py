@@ -28,10 +28,11 @@ def create_restore_point(target, environment, old, release):
 
     Raise Refused if it cannot be created.
     """
-    record = find_record(environment, release)
+    record, earlier = find_record(environment, release), ""
     if release != old:
         with contextlib.suppress(OSError):
-            record.unlink()  # of an earlier deployment
+            earlier = record.read_text()
+            record.unlink()
     if not may_migrate(old, release):
         print("No restore point is needed: no migration has changed.", flush=True)
         return ""
@@ -50,6 +51,8 @@ def create_restore_point(target, environment, old, release):
             f"restore_point = [] of {environment.name} in deploy/environments.toml."
         ) from error
     print(f"Restore point: {name}", flush=True)
+    if earlier:  # which may have migrated, and then failed
+        name += f", and of an earlier deployment: {earlier}"
     with contextlib.suppress(OSError):  # The log names it as well.
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(name)

@@ -22,6 +22,8 @@ def running_with(running):
         platform = running(target)
         settings = platform.project / FILE
         changed.append((settings, settings.read_text()))
+        records = platform.project / "reports/restore-points"
+        shutil.rmtree(records, ignore_errors=True)  # of other tests
         if command is not None:
             begin = "[environments.staging]\n"
             line = f"restore_point = {json.dumps(command)}\n"
@@ -67,6 +69,11 @@ def test_failed_migration_names_the_restore_point(running_with):
     assert code == 1, output
     failed = "The deployment to staging failed: the migration failed: .*\n"
     assert re.search(f"{failed}Restore point: dump\\. To restore", output)
+
+    code, output = platform.run("deploy", "staging", new)
+
+    assert code == 0, output
+    assert "t: dump, and of an earlier deployment: dump. To restore" in output
 
 
 @pytest.mark.parametrize(
