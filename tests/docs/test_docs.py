@@ -29,6 +29,8 @@ ELSEWHERE = {
     "make e2e URL={{ staging_url }}",
     'make e2e URL=" ~ staging_url ~ "',
     "make browser",  # It downloads Chromium.
+    "make template-bundle",  # test_runs.py, as the next one
+    "make template-request",
     "make dev",  # test_dev.py, as the next four
     "make dev PORT=8001",
     "make manage ARGS=createsuperuser",
