@@ -44,17 +44,16 @@ SETTINGS = {
     "merge.renames": "true",
     "rerere.enabled": "false",
     "submodule.recurse": "false",
+    "user.email": "template@localhost",
+    "user.name": "template",
 }
 COUNT = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
-ENVIRONMENT = {"GIT_CONFIG_COUNT": str(COUNT + len(SETTINGS))} | {
-    f"GIT_{role}_{key}": value
-    for role in ("AUTHOR", "COMMITTER")
-    for key, value in {"NAME": "template", "EMAIL": "template@localhost"}.items()
-}
-for number, setting in enumerate(SETTINGS.items(), COUNT):
-    for part, value in zip(("KEY", "VALUE"), setting, strict=True):
-        ENVIRONMENT[f"GIT_CONFIG_{part}_{number}"] = value
-# Of a file in conflict, git has the recorded version (1), the project's (2), the wanted (3).
+ENVIRONMENT = {"GIT_CONFIG_COUNT": str(COUNT + len(SETTINGS))}
+for number, (key, value) in enumerate(SETTINGS.items(), COUNT):
+    ENVIRONMENT[f"GIT_CONFIG_KEY_{number}"] = key
+    ENVIRONMENT[f"GIT_CONFIG_VALUE_{number}"] = value
+# Git's numbers for the versions of a file in conflict: 1 is the recorded one, 2 the project's,
+# 3 the wanted one.
 DELETED_HERE = ({"1"}, {"1", "3"})
 REMOVED = {"1", "2"}
 
@@ -77,7 +76,9 @@ class Template:
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Refused("Wait: another of these commands is running.") from None
+            raise Refused(
+                "Another template command is running here. Wait until it ends."
+            ) from None
         self.answers = read_answers(Path(ANSWERS))
         self.source, self.version = self.answers["_src_path"], self.answers["_commit"]
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -93,7 +94,7 @@ class Template:
 
         Raises Refused, with Copier's reason.
         """
-        # It keeps the environment in which it is imported.
+        # Copier copies os.environ when it is imported, so main() changes that first.
         import copier
 
         folder = Path(tempfile.mkdtemp(dir=self.folder))
@@ -116,7 +117,10 @@ class Template:
         git(*settings, "add", "--all", "--force", ".", cwd=folder, **index, **place)
         tree = git("write-tree", **index).strip()
         if self.prefix:
-            git("read-tree", "--empty", **index)
+            # With the rest of the repository, so that git finds no rename to a file there.
+            git("read-tree", "HEAD", **index)
+            remove = ("rm", "-r", "--cached", "--sparse", "--quiet", "--ignore-unmatch")
+            git(*remove, "--", ".", **index)
             git("read-tree", f"--prefix={self.prefix}", tree, **index)
             tree = git("write-tree", **index).strip()
         Path(index["GIT_INDEX_FILE"]).unlink()
@@ -149,16 +153,8 @@ class Change:
         self.report = {
             "version": template.version,
             "wanted": self.version,
-            "new_answers": {
-                name: value
-                for name, value in self.answers.items()
-                if name not in template.answers
-            },
-            "dropped_answers": {
-                name: value
-                for name, value in template.answers.items()
-                if name not in self.answers
-            },
+            "new_answers": without(self.answers, template.answers),
+            "dropped_answers": without(template.answers, self.answers),
             "files": self.files(),
         }
 
@@ -191,11 +187,8 @@ def status(template, options):
         "conflicts": split(marked) + split(rejects),
     }
     print(f"The project has version {template.version} of {template.source}.")
-    print(
-        f"Newer: {', '.join(newer)}. See them: make template-diff"
-        if newer
-        else "No version is newer."
-    )
+    found = f"Newer: {', '.join(newer)}. See them: make template-diff"
+    print(found if newer else "No version is newer.")
     print_list("You have changed these files of the template:", report["changed"])
     print_list(
         "You have deleted or moved these files of the template:", report["missing"]
@@ -211,7 +204,9 @@ def diff(template, options):
     merge = ("merge-tree", "--write-tree", "--no-messages", "-z", head, change.new)
     code, output, error = run_git(*merge)
     if code > 1:
-        raise Refused(f"git 2.38 or newer can do this: {error.strip()}")
+        raise Refused(
+            f"Install git 2.38 or newer: git merge-tree failed: {error.strip()}"
+        )
     conflicts, kept = judge(split(output)[1:], template.prefix)
     print(git("diff", "--no-ext-diff", "--relative", change.old, change.new))
     print_list("These files will conflict:", described(conflicts))
@@ -240,8 +235,9 @@ def update(template, options):
         "The template writes these files, which git ignores here. Move them:", ignored
     )
 
-    branch = shlex.quote(git("branch", "--show-current").strip())
-    here = branch if branch != "''" else "--detach " + git("rev-parse", "HEAD").strip()
+    branch = git("branch", "--show-current").strip()
+    head = git("rev-parse", "HEAD").strip()
+    here = shlex.quote(branch) if branch else f"--detach {head}"
     print(
         f"Updating from {template.version} to {change.version} on the branch {BRANCH}."
     )
@@ -260,7 +256,7 @@ def update(template, options):
     conflicts, kept = judge(unmerged)
     if kept:
         git("--literal-pathspecs", "rm", "--quiet", "--force", "--", *kept)
-    # The answers with which the template was copied
+    # Not merged: it must record what Copier has copied.
     git("checkout", change.new, "--", ANSWERS)
     conflicts.pop(ANSWERS, None)
     for name, wanted in change.locks.items():
@@ -269,7 +265,9 @@ def update(template, options):
     report |= {"kept_deleted": kept, "gates": None}
     print_list("New answers:", [f"{k}={v}" for k, v in report["new_answers"].items()])
     dropped = [f"{k}={v}" for k, v in report["dropped_answers"].items()]
-    print_list("These answers are not asked for any more, and dropped:", dropped)
+    print_list(
+        "The template no longer asks for these answers, so they are dropped:", dropped
+    )
     print_list("You have deleted these files, so they stay deleted:", kept)
     if conflicts:
         print_list("Resolve these conflicts:", described(conflicts))
@@ -280,9 +278,8 @@ def update(template, options):
     report["gates"] = make("lock") and make("lint")
     git("add", "--all", ".")
     if not report["gates"]:
-        print(
-            "The update is merged, but the command above failed. Fix it, then run make ci."
-        )
+        print("The update is merged and staged, but the command above failed.")
+        print("Fix the cause, then run make ci and git commit.")
         return report, 1
     print("The update is merged and staged. Read it: git diff --cached")
     print("Then run make ci and git commit.")
@@ -300,20 +297,14 @@ def newer_versions(template):
     source = get_repo(template.source) or template.source
     refs = [line.split("\t") for line in git("ls-remote", source).splitlines()]
     tags = {name.removeprefix("refs/tags/") for _, name in refs if "refs/tags/" in name}
-    versions = [tag for tag in tags if is_release(tag)]
+    versions = sorted((it for it in tags if not order(it).is_prerelease), key=order)
     if versions:
-        newer = [it for it in versions if order(it) > order(template.version)]
-        return sorted(newer, key=order)
-    head = next(commit for commit, name in refs if name == "HEAD")
+        return [it for it in versions if order(it) > order(template.version)]
+    head = next((commit for commit, name in refs if name == "HEAD"), "")
+    if not head:
+        raise Refused(f"{template.source} has no commit.")
     recorded = template.version.rpartition("-g")[2]
     return [] if head.startswith(recorded) else [head[:7]]
-
-
-def is_release(tag):
-    try:
-        return not Version(tag).is_prerelease
-    except InvalidVersion:
-        return False
 
 
 def order(version):
@@ -382,11 +373,11 @@ def ignored_in_place(names):
         for name in split(git("ls-files", "-z"))
         for path in (Path(name), *Path(name).parents)
     }
-    for name in names:
-        for path in (Path(name), *Path(name).parents):
-            in_place = path == Path(name) or not path.is_dir()
-            if in_place and os.path.lexists(path) and path not in tracked:
-                yield path
+    for path in map(Path, names):
+        above = (it for it in path.parents if it.is_symlink() or not it.is_dir())
+        for place in (path, *above):
+            if os.path.lexists(place) and place not in tracked:
+                yield place
 
 
 def make(target):
@@ -401,14 +392,16 @@ def read_answers(path):
     """Return Copier's answers. Raises Refused if there are none."""
     try:
         answers = yaml.safe_load(path.read_text())
-        return {
-            "_src_path": answers["_src_path"],
-            "_commit": answers["_commit"],
-        } | answers
+        return {name: answers[name] for name in ("_src_path", "_commit")} | answers
     except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
         raise Refused(
-            f"{ANSWERS} must have what Copier wrote into it: {error}"
+            f"{ANSWERS} is missing, or not as Copier wrote it ({error}). "
+            f"Restore it: git checkout HEAD -- {ANSWERS}"
         ) from None
+
+
+def without(answers, others):
+    return {name: value for name, value in answers.items() if name not in others}
 
 
 def commit(tree, title, *parents):

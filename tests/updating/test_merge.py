@@ -157,7 +157,10 @@ def test_update_names_new_questions_and_their_answers(small):
 
 def test_update_names_the_answers_that_it_drops(small):
     done = run(small, "update", "--merge-only", "-d", "extra=false")
-    assert "not asked for any more, and dropped:\n  size=small\n" in done.stdout
+    assert (
+        "longer asks for these answers, so they are dropped:\n  size=small\n"
+        in done.stdout
+    )
 
 
 def test_newer_pins_of_the_template_are_compiled(small):
@@ -212,6 +215,17 @@ def test_update_of_an_older_version_that_is_named(small):
     merged = report(small, "update", "--vcs-ref=v1.0.0")
     assert (merged["wanted"], merged["conflicts"]) == ("v1.0.0", {})
     assert small.read("changed") == text("changed")
+
+
+def test_update_leaves_other_projects_of_the_repository(small, tmp_path):
+    repository = Project(tmp_path / "repository")
+    shop, other = (small.copy_to(repository / name) for name in ("shop", "other"))
+    for project in (shop, other):
+        shutil.rmtree(project / ".git")
+    (shop / "changed").unlink()
+    repository.commit()
+    assert report(shop, "update")["kept_deleted"] == ["changed"]
+    assert other.read("changed") == text("changed")
 
 
 def test_update_in_a_folder_of_a_repository(small, tmp_path):

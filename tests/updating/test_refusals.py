@@ -53,10 +53,21 @@ def test_ignored_file_in_the_place_of_another_is_refused(small, name, path):
     assert f"which git ignores here. Move them:\n  {name}\n" in refusal(small)
 
 
+def test_ignored_link_in_the_place_of_a_folder_is_refused(small, tmp_path):
+    small.run_ok("git", "rm", "-r", "--quiet", "folder")
+    (small / ".git/info/exclude").write_text("folder\n")
+    (small / "folder").symlink_to(tmp_path)
+    small.commit("Ignore it")
+    assert "which git ignores here. Move them:\n  folder\n" in refusal(small)
+
+
 def test_second_run_at_the_same_time_is_refused(small):
     with open(small / ".git/template-update.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert refusal(small) == "Wait: another of these commands is running.\n"
+        assert (
+            refusal(small)
+            == "Another template command is running here. Wait until it ends.\n"
+        )
 
 
 def test_interrupted_run_cleans_up_without_a_traceback(small):
@@ -105,7 +116,9 @@ def test_answers_that_copier_did_not_write_are_refused(small, text):
     path = small / ".copier-answers.yml"
     path.unlink() if text is None else path.write_text(text)
     small.commit()
-    assert ".copier-answers.yml must have what Copier wrote" in refusal(small)
+    assert ".copier-answers.yml is missing, or not as Copier wrote it (" in refusal(
+        small
+    )
 
 
 def test_folder_without_git_is_refused(tmp_path):
