@@ -105,6 +105,8 @@ ROWS = [
     ("request without its token", f"{NIGHTLY}/template-request/context", "remove"),
     ("request with the keys of staging", f"{NIGHTLY}/template-request/context", "replace", "my-project-staging"),
     ("request without the update", "jobs/template-request/steps/attach_workspace", "remove"),
+    ("update that replaces files of the request", "jobs/template-request/steps/attach_workspace/at", "replace", "."),
+    ("digest that replaces files of a deployment", "jobs/deploy-staging/steps/attach_workspace/at", "replace", "."),
     ("request in an image without a digest", "jobs/template-request/executor", "replace", "python"),
     ("request that runs the update", "jobs/template-request/steps/end", "add", EXTRA),
 ]

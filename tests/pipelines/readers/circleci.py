@@ -3,6 +3,7 @@
 Keys: https://circleci.com/docs/reference/configuration-reference/
 """
 
+import os
 import re
 
 from tests.pipelines.model import (
@@ -26,8 +27,12 @@ RESTORE = {"key": KEY}
 NOT_ON_MAIN = {"not": {"equal": ["main", "<< pipeline.git.branch >>"]}}
 REPORTS, DIGEST = {"path": "reports"}, {"path": PROMOTED["image"]}
 OUTCOME = {"path": "reports/deployment.xml"}  # of a deployment or a rollback
-PERSIST = {name: {"root": ".", "paths": [path]} for name, path in PROMOTED.items()}
-ATTACH = {"at": "."}
+PERSIST = {
+    name: {"root": "reports", "paths": [os.path.relpath(path, "reports")]}
+    for name, path in PROMOTED.items()
+}
+# Elsewhere, a file of the workspace could replace one of the checkout.
+ATTACH = {"at": "reports"}
 SAVE = {"key": KEY, "paths": ["~/.cache/uv"], "when": "always"}
 WHEN = {
     'pipeline.parameters.run == "ci"': {"request", "main"},

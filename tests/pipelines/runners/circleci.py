@@ -161,12 +161,14 @@ def translate(step, body, places, caches):
     workspace = shlex.quote(str(places["workspace"]))
     if step == "persist_to_workspace":
         check_keys(body, {"root", "paths"})
-        paths = shlex.join(body["paths"])
-        do = f"mkdir -p {workspace}; cp -R --parents {paths} {workspace} || failed=$?"
+        root, paths = shlex.quote(body["root"]), shlex.join(body["paths"])
+        copy = f"(cd {root} && cp -R --parents {paths} {workspace})"
+        do = f"mkdir -p {workspace}; {copy} || failed=$?"
         return f"if [ $failed = 0 ]; then\n{do}\nfi"
     if step == "attach_workspace":
         check_keys(body, {"at"})
-        return f"cp -R {workspace}/. {shlex.quote(body['at'])} || failed=$?"
+        at = shlex.quote(body["at"])
+        return f"mkdir -p {at}; cp -R {workspace}/. {at} || failed=$?"
     # These two always run, and a missing folder does not fail the job.
     if step in {"store_artifacts", "store_test_results"}:
         check_keys(body, {"path"})
