@@ -28,3 +28,8 @@ NUMBER, URL = "number", "html_url"
 def state(request):
     """Return open, closed or merged."""
     return "merged" if request["merged_at"] else request["state"]
+
+
+def tip(request):
+    """Return the newest commit of a request's branch; of a merged one, when it was merged."""
+    return request["head"]["sha"]

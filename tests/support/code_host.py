@@ -111,25 +111,19 @@ class Handler(BaseHTTPRequestHandler):
             assert query.pop("state") == "all"
             assert query.pop("per_page") == "100"
             assert query == names.QUERY
-            return self.answer(200, [names.describe(it) for it in requests])
+            return self.answer(
+                200, [names.describe(it | self.tip(it)) for it in requests]
+            )
         if "open" not in rights:
             return self.answer(403, {"message": names.REFUSAL})
         data = json.loads(body)
+        if len(data[names.BODY]) > names.MOST:
+            return self.answer(422, {"message": "body is too long"})
         if self.command == "POST":
             assert data.keys() == {"title", names.BODY, names.HEAD, names.BASE}
             assert data[names.BASE] == "main"
             branch = f"refs/heads/{data[names.HEAD]}"
-            repository = self.server.folder / f"{REPOSITORY}.git"
-            exists = [
-                "git",
-                "-C",
-                repository,
-                "rev-parse",
-                "--quiet",
-                "--verify",
-                branch,
-            ]
-            if subprocess.run(exists, stdout=subprocess.DEVNULL).returncode:
+            if not self.commit(branch):
                 return self.answer(422, {"message": "invalid head"})
             if any(it["state"] == "open" and "fork" not in it for it in requests):
                 return self.answer(names.EXISTS, {"message": "It already exists."})
@@ -141,7 +135,18 @@ class Handler(BaseHTTPRequestHandler):
             new = next(it for it in requests if f"/{it['number']}" == number)
         new |= {"title": data["title"], "body": data[names.BODY]}
         write_requests(self.server.folder, requests)
-        return self.answer(200, names.describe(new))
+        return self.answer(200, names.describe(new | self.tip(new)))
+
+    def tip(self, request):
+        """Return the newest commit of a request: a merged one keeps its own."""
+        return {"sha": request.get("sha") or self.commit("refs/heads/template-update")}
+
+    def commit(self, ref):
+        """Return the commit of a branch, or nothing if there is none."""
+        repository = self.server.folder / f"{REPOSITORY}.git"
+        command = ["git", "-C", repository, "rev-parse", "--quiet", "--verify", ref]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        return done.stdout.strip()
 
     def serve_git(self, path, body):
         """Serve git, as its own server does behind a web server."""
@@ -190,12 +195,16 @@ class GitHub:
 
     QUERY = {"head": "team:template-update"}
     HEAD, BASE, BODY = "head", "base", "body"
-    UPDATE, EXISTS = "PATCH", 422
+    UPDATE, EXISTS, MOST = "PATCH", 422, 65_536
     REFUSAL = "GitHub Actions is not permitted to create or approve pull requests."
 
     @staticmethod
     def describe(request):
-        return request | {"html_url": f"https://host/pull/{request['number']}"}
+        head = {"sha": request["sha"]}
+        return request | {
+            "head": head,
+            "html_url": f"https://host/pull/{request['number']}",
+        }
 
 
 class GitLab:
@@ -203,7 +212,7 @@ class GitLab:
 
     QUERY = {"source_branch": "template-update"}
     HEAD, BASE, BODY = "source_branch", "target_branch", "description"
-    UPDATE, EXISTS = "PUT", 409
+    UPDATE, EXISTS, MOST = "PUT", 409, 1_048_576
     REFUSAL = "403 Forbidden"
 
     @staticmethod
@@ -211,6 +220,7 @@ class GitLab:
         state = "merged" if request["merged_at"] else request["state"]
         return {
             "iid": request["number"],
+            "sha": request["sha"],
             "title": request["title"],
             "description": request["body"],
             "state": "opened" if state == "open" else state,

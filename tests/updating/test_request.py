@@ -61,8 +61,12 @@ class Remote:
                 "CI_DEFAULT_BRANCH": "main",
             },
         }[self.name]
+        # The checkout of a provider sets such a rule for its code host.
+        config = self.folder / "gitconfig"
+        config.write_text(f'[url "ssh://git@host.invalid"]\ninsteadOf = {address}\n')
+        variables |= {"GIT_CONFIG_GLOBAL": str(config), "TEMPLATE_TOKEN": token}
         module = (sys.executable, "-m", "scripts.template_request", command)
-        return self.project.run(*module, TEMPLATE_TOKEN=token, **variables)
+        return self.project.run(*module, **variables)
 
     def bundle(self):
         """Run the first job, if the last one was for another commit; return the report."""
@@ -94,6 +98,13 @@ class Remote:
         repository = Project(self.folder / f"{REPOSITORY}.git")
         done = repository.run("git", *arguments)
         return done.stdout.strip()
+
+    def merge(self):
+        """Merge the open request, and keep its branch."""
+        (request,) = self.requests()
+        sha = self.git("rev-parse", "template-update")
+        merged = {"state": "closed", "merged_at": "now", "sha": sha}
+        write_requests(self.folder, [request | merged])
 
     def show(self, name):
         return self.git("show", f"template-update:{name}")
@@ -177,6 +188,7 @@ def test_update_opens_one_request(host):
 def test_conflicts_are_on_top_and_committed_with_markers(host):
     host.edit("changed", "changed 1", "1 mine")
     host.edit("removed", "removed 1", "1 mine")
+    host.edit(".gitignore", "reports/", "reports/\n*.rej")
     host.update()
     (request,) = host.requests()
     top, names, resolve, *_ = request["body"].split("\n\n")
@@ -185,7 +197,8 @@ def test_conflicts_are_on_top_and_committed_with_markers(host):
         "- `changed",
         "- `removed",
     ]
-    assert "git switch template-update" in resolve
+    # A person may have the branch of an earlier version.
+    assert "switch --force-create template-update origin/template-update" in resolve
     assert "<<<<<<< HEAD\n1 mine\n=======\n1 new\n>>>>>>> " in host.show("changed")
     assert "1 mine" in host.show("removed")
     # Without markers, another file fails make lint.
@@ -250,7 +263,9 @@ def test_commit_of_another_person_is_never_overwritten(host, tmp_path):
     (request,) = host.requests()
     assert "v0.9.0" not in request["body"]
     # Without an open request, no person would see that updates have stopped.
-    write_requests(host.folder, [request | {"state": "closed", "merged_at": "now"}])
+    before = host.git("rev-parse", "template-update^")
+    merged = {"state": "closed", "merged_at": "now", "sha": before}
+    write_requests(host.folder, [request | merged])
     assert "git push origin --delete template-update" in host.request(code=1)
     assert host.git("rev-parse", "template-update") == theirs
 
@@ -280,10 +295,37 @@ def test_branch_that_appears_meanwhile_is_not_overwritten(host):
 
 def test_merged_request_does_not_stop_the_next_one(host):
     host.update()
-    (request,) = host.requests()
-    write_requests(host.folder, [request | {"state": "closed", "merged_at": "now"}])
+    host.merge()
     host.update()
     assert [it["state"] for it in host.requests()] == ["open", "closed"]
+
+
+@of_each_host
+def test_merged_branch_belongs_to_the_job_again(host, tmp_path):
+    host.update()
+    theirs = host.commit_to_branch(tmp_path)
+    host.merge()
+    host.update()
+    assert host.git("rev-parse", "template-update") != theirs
+    assert [it["state"] for it in host.requests()] == ["open", "closed"]
+
+
+def test_long_lists_do_not_exceed_the_limit_of_a_request(host):
+    names = {f"{number}{'x' * 400}": "" for number in range(300)}
+    lists = ("conflicts", "new_answers", "dropped_answers", "kept_deleted")
+    host.change_report(**dict.fromkeys(lists, names))
+    host.request()
+    (request,) = host.requests()
+    assert request["body"].count("- and 250 more") == len(lists)
+    assert "git push" in request["body"]
+
+
+def test_missing_connection_is_reported_in_one_sentence(host):
+    host.server.server_close()
+    host.server.shutdown()
+    said = host.request(code=1)
+    assert "failed: [Errno 111] Connection refused. Run the job again." in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("host", ["gitlab"], indirect=True)
