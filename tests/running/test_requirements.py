@@ -27,12 +27,11 @@ def known_packages(rendered, shared_folder):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
             # The metadata of some packages differs between Pythons. A platform without
-            # a disk brings packages, too.
+            # a disk brings packages, and so do the tests in a browser.
+            chosen = FULL | {"deploy_target": "heroku", "use_e2e": True}
             versions = combinations("django_version", "python_version").items()
             projects = [
-                rendered(**FULL, **its, deploy_target="heroku").copy_to(
-                    shared_folder / name
-                )
+                rendered(**chosen, **its).copy_to(shared_folder / name)
                 for name, its in versions
             ]
             # They mostly wait for the network.
