@@ -208,7 +208,7 @@ def call(token, method, address, data=None):
         reason = error.read().decode(errors="replace")[:1000]
         sys.exit(f"{method} {sent.full_url}: {error}\n{reason}\nSee {SECTION}.")
     except OSError as error:
-        reason = getattr(error, "reason", error)
+        reason = getattr(error, "reason", str(error))
         sys.exit(f"{method} {sent.full_url} failed: {reason}. Run the job again.")
 
 
