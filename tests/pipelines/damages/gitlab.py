@@ -119,6 +119,8 @@ ROWS = [
     ("request from any branch", "template-request/rules/0/if", "replace", NIGHTLY),
     ("request on a merge request", "template-request/rules", "replace", [{"if": REQUEST}]),
     ("request before the update", "template-request/needs", "replace", []),
+    ("request with the variables of the update", "template-request/needs", "replace", ["template-update"]),
+    ("request without the update", "template-request/script/python3", "remove"),
     ("request without its token", "template-request/environment", "remove"),
     ("request recorded as a deployment", "template-request/environment/action", "remove"),
     ("request with the keys of staging", "template-request/environment/name", "replace", "staging"),

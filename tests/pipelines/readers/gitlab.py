@@ -83,6 +83,7 @@ SETUP = {
     "apk add --no-cache bash make": "make",
     "apk add --no-cache bash git make python3": "python",
     re.escape(REFUSE): "freeze",
+    "python3 -m scripts.code_host": "download",
     "docker context create tls": "context",
     r"docker buildx create --driver-opt image=(\S+) --use tls": "builder",
     re.escape(LOGIN.format("$CI_REGISTRY")): "registry",
@@ -248,6 +249,7 @@ def read_job(job, rule, earlier, file):
     for service in services:
         read.unrecognised += unknown(service, {"name", "alias"})
     read_artifacts(job, file, read)
+    read_download(job, begun, file, read)
     return read
 
 
@@ -329,6 +331,16 @@ def read_artifacts(job, file, read):
         if "make e2e" in read.run:
             is_whole = is_whole or artifacts == E2E_REPORTS
         read.publishes.append(name_of("reports" if is_whole else artifacts, DIGESTS))
+
+
+def read_download(job, begun, file, read):
+    """Read the update that a job downloads: the artifacts could also set its variables."""
+    if "template" in read.consumes:
+        read.unrecognised.append("an update with variables and files of new packages")
+    if "download" in begun:
+        names = [name for name, _ in map(read_need, job.get("needs", []))]
+        kept = [file.get(name, {}).get("artifacts") for name in names]
+        read.consumes += ["template"] * (DIGESTS["template"] in kept)
 
 
 def read_tools(job, begun):

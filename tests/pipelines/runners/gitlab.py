@@ -70,6 +70,9 @@ def run_gitlab(
     command += [f"--variable=UV_CACHE_DIR={environment['UV_CACHE_DIR']}"]
     for name, value in predefined.items():  # Every job has these.
         command.append(f"--variable={name}={value}")
+    if sandbox.code_host:
+        artifacts = checkout / STATE / "artifacts/template-update"
+        (sandbox.code_host / "artifacts").symlink_to(artifacts)
     variables = checkout / VARIABLES
     variables.write_text(yaml.safe_dump(scope(sandbox.secrets)))
     command += ["--needs", *jobs] if jobs else []
