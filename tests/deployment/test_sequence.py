@@ -775,9 +775,11 @@ def test_invalid_arguments_print_one_line(
 
 def test_environments_that_are_not_toml_print_one_line(running):
     platform = running("kubernetes")
-    (platform.project / "deploy/environments.toml").write_text("target")
-
+    environments = platform.project / "deploy/environments.toml"
+    before = environments.read_text()
+    environments.write_text("target")
     code, output = platform.run("deploy", "staging")
+    environments.write_text(before)  # Other tests share the project.
 
     assert code == 2
     assert output.startswith("Correct deploy/environments.toml: Expected '=' after")
