@@ -155,13 +155,8 @@ class Change:
             "wanted": self.version,
             "new_answers": without(self.answers, template.answers),
             "dropped_answers": without(template.answers, self.answers),
-            "files": self.files(),
+            "files": differing(self.old, self.new),
         }
-
-    def files(self, *options):
-        """Return the files that differ, relative to the folder of this project."""
-        names = ("diff", "--name-only", "--no-renames", "--relative", "-z")
-        return split(git(*names, *options, self.old, self.new))
 
 
 def status(template, options):
@@ -169,11 +164,10 @@ def status(template, options):
     newer = newer_versions(template)
     folder = template.copy(template.version)
     stored = template.store(folder, template.version)
-    differ = ("diff", "--name-only", "--no-renames", "--relative", "-z")
 
     def owned(kinds):
         """Yield the files of the template that differ so, without those that teams extend."""
-        for name in split(git(*differ, f"--diff-filter={kinds}", stored)):
+        for name in differing(f"--diff-filter={kinds}", stored):
             if name not in LOCKS and not YOURS.search((folder / name).read_bytes()):
                 yield name
 
@@ -227,10 +221,11 @@ def update(template, options):
             f"Merge the branch {BRANCH}, or delete it: git branch -D {BRANCH}"
         )
     change = Change(template, options)
-    if not change.files():
+    if not change.report["files"]:
         print(f"The project is up to date: version {template.version} of the template.")
         return change.report, 0
-    ignored = list(ignored_in_place(change.files("--diff-filter=d")))
+    written = differing("--diff-filter=d", change.old, change.new)
+    ignored = list(ignored_in_place(written))
     refuse(
         "The template writes these files, which git ignores here. Move them:", ignored
     )
@@ -429,6 +424,12 @@ def run_git(*arguments, cwd=None, **variables):
         errors="surrogateescape",
     )
     return done.returncode, done.stdout, done.stderr
+
+
+def differing(*arguments):
+    """Return the files in which commits differ, relative to the folder of this project."""
+    names = ("diff", "--name-only", "--no-renames", "--relative", "-z")
+    return split(git(*names, *arguments))
 
 
 def split(output):
