@@ -50,12 +50,16 @@ def test_make_deploys_head_without_setup(running, target):
     url = f"http://localhost:{platform.sites.server_port}/my-project-staging"
 
     platform.project.make_ok("deploy", "ENVIRONMENT=staging", **variables)
-    smoke = platform.project.make(
-        "smoke", f"URL={url}", f"RELEASE={platform.commits[2]}", **variables
-    )
+    smoke = platform.project.make("smoke", f"URL={url}", "RELEASE=HEAD", **variables)
+    variables |= {"RELEASE": "HEAD~1", "SMOKE_SECONDS": "1"}
+    other = platform.project.make("smoke", f"URL={url}", **variables)
+    del variables["RELEASE"]
     platform.project.make_ok("rollback", "ENVIRONMENT=staging", **variables)
 
-    assert smoke.stdout == f"{url} is ready and runs release {platform.commits[2]}.\n"
+    old, new = platform.commits[1:3]
+    assert smoke.stdout == f"{url} is ready and runs release {new}.\n"
+    assert f"it runs release {new}, not {old}" in other.stdout
+    assert other.returncode == 2
     assert not (platform.project / ".venv").exists()
 
 

@@ -81,6 +81,8 @@ GATES = {
         **WITH_SERVICES,
     ),
 }
+# Staging still runs the commit that was tested.
+SMOKE = "make smoke RELEASE=HEAD"
 E2E = Job(run=["make browser", "make wait", "make e2e"], **WITH_SERVICES)
 AUDIT = {"audit": Job(run=["make audit"], may_fail=True)}
 # A job has its permissions, so the job that pushes is not the one of a pull request.
@@ -121,7 +123,7 @@ DEPLOYMENT = {
     ),
     "e2e-staging": replace(
         E2E,
-        run=["make browser", "make e2e"],
+        run=["make browser", "make e2e", SMOKE],
         needs=["deploy-staging"],
         services=[],
         variables={"URL": "https://staging.my-project.example.com"},

@@ -72,6 +72,7 @@ ROWS = [
     ("browser in an image without a digest", "jobs/e2e-staging/executor", "replace", "python"),
     ("browser with the cache of other jobs", "jobs/e2e-staging/steps/1", "copy from", "commands/begin/steps/when/steps/restore_cache"),
     ("browser without a header", f"{CI}/e2e-staging/context", "remove"),
+    ("browser on another commit", "jobs/e2e-staging/steps/smoke RELEASE=HEAD", "remove"),
     ("browser without reports", "jobs/e2e-staging/steps/reports", "remove"),
     ("no nightly browser", f"{NIGHTLY}/e2e", "remove"),
     ("production without an approval", f"{CI}/deploy-production/requires", "replace", ["deploy-staging"]),

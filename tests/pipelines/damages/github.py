@@ -83,6 +83,8 @@ ROWS = [
     ("browser with a key", "ci/jobs/e2e-staging/steps/make e2e/env/KEY", "add", SECRET),
     ("browser in production", "ci/jobs/e2e-staging/environment/name", "replace", "production"),
     ("browser recorded as a deployment", "ci/jobs/e2e-staging/environment/deployment", "remove"),
+    ("browser on another commit", "ci/jobs/e2e-staging/steps/make smoke RELEASE=HEAD", "remove"),
+    ("smoke test without a header", "ci/jobs/e2e-staging/steps/make smoke RELEASE=HEAD/env", "remove"),
     ("browser without reports", "ci/jobs/e2e-staging/steps/upload-artifact", "remove"),
     ("reports that replace others", "nightly/jobs/e2e/steps/upload-artifact/with/name", "replace", "reports"),
     ("no nightly browser", "nightly/jobs/e2e", "remove"),

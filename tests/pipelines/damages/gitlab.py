@@ -82,6 +82,7 @@ ROWS = [
     ("browser with the cache of other jobs", "e2e-staging/cache", "remove"),
     ("browser with files of the deployment", "e2e-staging/needs/0/artifacts", "remove"),
     ("production with files of the browser", "deploy-production/needs/e2e-staging/artifacts", "remove"),
+    ("browser on another commit", "e2e-staging/script/make smoke RELEASE=HEAD", "remove"),
     ("browser without reports", "e2e-staging/artifacts", "remove"),
     ("reports of the browser only on success", "e2e-staging/artifacts/when", "remove"),
     ("no nightly browser", "e2e", "remove"),

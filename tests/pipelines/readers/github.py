@@ -5,6 +5,7 @@ import re
 
 from tests.pipelines.model import (
     PROMOTED,
+    SMOKE,
     Job,
     is_pinned,
     name_of,
@@ -314,6 +315,10 @@ def read_command(step, read):
     elif step.get("run") == "make e2e" and step.get("env") == HEADER:
         known |= {"env"}
         read.secrets.append("e2e")
+    elif step.get("run") == SMOKE and step.get("env") == HEADER:
+        known |= {"env"}
+    elif step.get("run") == SMOKE:
+        read.unrecognised.append("a smoke test without the header")
     elif step.get("run") == "make template-request" and step.get("env") == PUSH:
         known |= {"env"}
     else:

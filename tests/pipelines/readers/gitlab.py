@@ -10,6 +10,7 @@ from tests.pipelines.model import (
     PINNED_UV,
     PORTS,
     PROMOTED,
+    SMOKE,
     Job,
     is_pinned,
     name_of,
@@ -67,7 +68,7 @@ HEADER = {"name": "e2e", "action": "access"}
 # It has the token that opens a request with an update of the template.
 TOKEN = {"name": "template", "action": "access"}
 # The environments that deploy nothing, each with the last command of its only job
-OWN = [(HEADER, "make e2e"), (TOKEN, "make template-request")]
+OWN = [(HEADER, SMOKE), (TOKEN, "make template-request")]
 KEY_VARIABLES = {"IMAGE": "the registry's"}
 LOGIN = (
     'echo "{0}_PASSWORD" | docker login --username "{0}_USER" --password-stdin "{0}"'
