@@ -266,7 +266,7 @@ def update(template, options):
     print_list("You have deleted these files, so they stay deleted:", kept)
     if conflicts:
         print_list("Resolve these conflicts:", described(conflicts))
-        print("Then run git add --all, make lock, make ci and git commit.")
+        print("Then run make lock, make ci, git add --all and git commit.")
         return report, 1
     if options.merge_only:
         return report, 0
@@ -274,7 +274,7 @@ def update(template, options):
     git("add", "--all", ".")
     if not report["gates"]:
         print("The update is merged and staged, but the command above failed.")
-        print("Fix the cause, then run make ci and git commit.")
+        print("Fix the cause, then run make ci, git add --all and git commit.")
         return report, 1
     print("The update is merged and staged. Read it: git diff --cached")
     print("Then run make ci and git commit.")

@@ -1,5 +1,6 @@
 """An update merges the template's changes and those of a project, and loses neither."""
 
+import re
 import shutil
 
 import pytest
@@ -181,6 +182,21 @@ def test_merged_project_that_fails_its_gates_exits_with_1(small):
     (small / "broken").touch()
     small.commit("Break")
     assert report(small, "update", code=1)["gates"] is False
+
+
+@pytest.mark.parametrize("name", ["changed", "broken"])
+def test_printed_commands_commit_the_whole_update(small, name):
+    (small / name).write_text("mine\n")
+    small.commit("Edit")
+    done = run(small, "update")
+    assert done.returncode == 1
+    # A person resolves the conflict, or fixes what breaks make lint.
+    (small / name).unlink()
+    steps = re.search(r"hen run (.*)\.$", done.stdout, re.MULTILINE)[1]
+    for step in re.split(", | and ", steps):
+        message = ["--message=Update"] * (step == "git commit")
+        small.run_ok(*step.split(), *message)
+    assert small.run("git", "status", "--porcelain").stdout == ""
 
 
 def test_undo_restores_everything(small):
