@@ -66,6 +66,11 @@ def test_example_has_the_form_of_a_release():
     assert find_faults(EXAMPLE) == []
 
 
+def test_entries_may_be_grouped_by_whom_they_concern():
+    groups = "#### Everyone\n\n- Do it.\n\n#### Redis\n\n- Run a command."
+    assert find_faults(EXAMPLE.replace("- Run a command.", groups)) == []
+
+
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
@@ -83,6 +88,12 @@ def test_example_has_the_form_of_a_release():
         ),
         ("- A fault.", "A fault.", "write the entries under “Fixed” as a list."),
         ("- Run", "Run", "write the entries under “What you must do” as a list."),
+        ("- Run", "#### Redis\n\nRun", "write the entries under “What you must do”"),
+        (
+            "- Run",
+            "- Do it.\n\n#### Redis\n\n#### Celery\n\n- Run",
+            "write the entries",
+        ),
         ("### What you must do\n\n- Run a command.\n\n", "", "begin with “### What"),
     ],
 )

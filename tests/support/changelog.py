@@ -79,6 +79,8 @@ def faults_of(section):
         faults.append("write each heading once.")
     for name, text in parts:
         is_nothing = name == ACTION and text == NOTHING
-        if not is_nothing and not text.startswith("- "):
+        first, *groups = re.split(r"^#### .*\n", text, flags=re.MULTILINE)
+        lists = [first, *groups] if first or not groups else groups
+        if not is_nothing and not all(it.strip().startswith("- ") for it in lists):
             faults.append(f"write the entries under “{name}” as a list.")
     return faults

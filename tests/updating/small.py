@@ -18,7 +18,9 @@ size: {type: str, default: small, when: "{{ extra }}"}
 """
 NEW_QUESTION = "color: {type: str, default: blue}\n"
 # `make lock` shows that it ran, and `make lint` fails in a project with a file `broken`.
-MAKEFILE = "lock:\n\techo locked > locked$(ARGS)\n\nlint:\n\ttest ! -e broken\n\nci: lint\n"
+MAKEFILE = (
+    "lock:\n\techo locked > locked$(ARGS)\n\nlint:\n\ttest ! -e broken\n\nci: lint\n"
+)
 YOURS = "# Yours: an update changes nothing below this line.\n"
 
 
