@@ -106,6 +106,10 @@ format: setup ## Fix lint errors and reformat
 bench: setup ## Measure the figures of docs/speed.md
 	.venv/bin/python -m tests.maintenance.bench $(ARGS)
 
+.PHONY: docs
+docs: setup ## Build the website from docs/; a broken link is an error
+	@.venv/bin/python -m tests.maintenance.website
+
 .PHONY: release
 release: setup ## Release the commit on main: make release VERSION=1.0.0
 	@[ -n "$(VERSION)" ] || { echo 'Set the version: make release VERSION=1.0.0' >&2; exit 2; }

@@ -18,6 +18,7 @@ DECISIONS = sorted((TEMPLATE / "docs/decisions").iterdir())
 # and images.
 OTHERS = {
     ".cache",
+    ".cache/site/index.html",
     ".git/config",
     ".services",
     "cimg/postgres",
@@ -61,7 +62,9 @@ def spellings(name):
     return {name.replace("<target>", target) for target in choices("deploy_target")}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", PAGES, ids=lambda page: str(page.relative_to(TEMPLATE))
+)
 def test_a_page_names_files_that_exist(page):
     named = {
         word.strip("/")

@@ -9,14 +9,7 @@ import yaml
 
 from tests.deployment.platforms import platform_of
 from tests.support.machine import give_up
-from tests.support.options import (
-    DEFAULTS,
-    FULL,
-    QUESTIONS,
-    TEMPLATE,
-    choices,
-    combinations,
-)
+from tests.support.options import FULL, TEMPLATE, combinations
 from tests.support.project import Project
 
 PAGES = [TEMPLATE / "README.md", *sorted(TEMPLATE.glob("docs/**/*.md"))]
@@ -84,22 +77,12 @@ def commands(text):
     return {*lines, *re.findall(r"`((?:make|uvx|python) [^`]+)`", text)} - {""}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", PAGES, ids=lambda page: str(page.relative_to(TEMPLATE))
+)
 def test_links_lead_to_existing_files(page):
     for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
-
-
-def test_documented_questions_are_those_of_copier_yml():
-    page = (TEMPLATE / "docs" / "questions.md").read_text()
-    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|", page, re.MULTILINE)
-
-    assert [name for name, _, _ in rows] == list(QUESTIONS)
-    for name, offered, default in rows:
-        if "choices" in QUESTIONS[name]:
-            assert offered.split(", ") == choices(name)
-        stated = str(DEFAULTS.get(name))
-        assert default in (stated, stated.lower(), "from the name", "a sentence")
 
 
 def test_documented_make_targets_exist():

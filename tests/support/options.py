@@ -60,6 +60,18 @@ def choices(name):
     return [value for value, text in found.items() if not text or "{" in text]
 
 
+def labels(name):
+    """Return what the prompt shows for each value of a question with choices."""
+    listed = QUESTIONS[name]["choices"]
+    pairs = (
+        listed.items() if isinstance(listed, dict) else zip(listed, listed, strict=True)
+    )
+    return {
+        choice["value"] if isinstance(choice, dict) else choice: label
+        for label, choice in pairs
+    }
+
+
 def redis_states():
     """Return each distinct set of answers to the questions about Redis, named for a test id."""
     states = {"none": {"use_redis": False}}
