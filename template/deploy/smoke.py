@@ -17,7 +17,7 @@ import time
 
 from pages import TIMEOUT, check_page, fetch, find_site
 
-PAUSE = 1  # seconds between two tests
+PAUSE = 1  # seconds after a bad test
 SHORTEST = 1  # seconds for a request, also if less than that is left
 IN_A_ROW = 3  # good tests, because some processes may be broken
 STATUSES = (200, 503)  # of /readyz: ready or not
@@ -79,7 +79,8 @@ def wait(url, release="", *, other_than="", seconds, test=None):
         # The tests after the first good one may take longer.
         if reason and time.monotonic() + PAUSE > deadline:
             raise NotReady(f"{url} was not ready after {seconds} s: {reason}.")
-        time.sleep(PAUSE)
+        if reason:
+            time.sleep(PAUSE)
 
 
 def check(url, release, other_than="", seconds=TIMEOUT):

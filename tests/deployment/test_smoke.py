@@ -126,6 +126,12 @@ def test_any_release_passes_without_an_expected_one(smoke):
         assert smoke(server.url)[0] == 0
 
 
+def test_ready_site_is_tested_without_a_pause(smoke, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import time\n\ndel time.sleep\n")
+    with serving(answer(200, READY)) as server:
+        assert smoke(server.url, PYTHONPATH=tmp_path)[0] == 0
+
+
 def test_each_change_is_printed_once_while_waiting(smoke):
     broken = answer(502, "<html>")
     old, not_ready = answer(200, OLD), answer(503, NOT_READY)
