@@ -92,6 +92,14 @@ test-fast: setup ## Run the tests that do not run a generated project
 test-update: setup ## Update random projects, and kill updates: make test-update RUNS=1000
 	RUNS=$(RUNS) SEED=$(SEED) $(PYTEST) --numprocesses auto $(addprefix tests/updating/,test_random.py test_kills.py test_year.py) $(ARGS)
 
+.PHONY: start-page
+start-page: setup ## Build the start page: make start-page ADDRESS=https://…
+	.venv/bin/python -m start_page.build --address '$(ADDRESS)'
+
+.PHONY: picture
+picture: start-page ## Take the README's picture of the start page
+	.venv/bin/python -m start_page.picture
+
 .PHONY: lint
 lint: setup ## Check code style and format with Ruff and Black
 	.venv/bin/ruff check .

@@ -72,7 +72,8 @@ def test_a_row_lists_each_file_that_names_its_example(example):
     naming = {
         name
         for name in tracked(*[f":!{name}" for name in ASIDE])
-        if pattern.search(name) or pattern.search((TEMPLATE / name).read_text())
+        if pattern.search(name)
+        or pattern.search((TEMPLATE / name).read_text(errors="replace"))
     }
 
     assert naming == ROWS[example]

@@ -19,6 +19,7 @@ DECISIONS = sorted((TEMPLATE / "docs/decisions").iterdir())
 OTHERS = {
     ".cache",
     ".cache/site/index.html",
+    ".cache/start-page",
     ".git/config",
     ".services",
     "cimg/postgres",

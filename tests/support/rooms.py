@@ -8,7 +8,7 @@ ROOMS = {
     "graders": ["support"],
     "deployment": ["graders", "support"],
     "pipelines": ["deployment", "support"],
-    "page": ["support"],
+    "page": ["pipelines", "support"],
     "maintenance": ["pipelines", "support"],
     "rendering": ["deployment", "pipelines", "support"],
     "running": ["maintenance", "support"],

@@ -1,0 +1,82 @@
+"""Build the start page: `make start-page` writes it to .cache/start-page."""
+
+import argparse
+import base64
+import gzip
+import json
+import shutil
+from pathlib import Path
+
+import jinja2
+
+from start_page.data import contents
+from start_page.questions import CHOICES, ORDER
+from tests.support.options import QUESTIONS, TEMPLATE
+
+SOURCES = Path(__file__).parent
+PLACE = TEMPLATE / ".cache/start-page"
+# A question with choices is a row of short labels, if they fit.
+SHORT = 36
+
+
+def build(place, address=""):
+    """Write the page and its data into a folder; `address` is that of the template."""
+    document = contents().document()
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    page = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(SOURCES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    ).get_template("page.html")
+    text = page.render(
+        address=address,
+        others=", ".join(name for name in QUESTIONS if name not in ORDER),
+        questions=list(map(describe, document["questions"])),
+        script=read("page.js"),
+        style=read("style.css"),
+    )
+    (place / "index.html").write_text(text)
+    (place / "data.js").write_text(f'var SLIPWAY = "{pack(document)}";\n')
+
+
+def describe(question):
+    """Return what the page shows of a question before it has read the data."""
+    name = question["name"]
+    is_short = sum(map(len, question["labels"])) <= SHORT
+    help_text = QUESTIONS[name]["help"]
+    return question | {
+        "help": help_text,
+        "is_short": is_short,
+        "choices": CHOICES[name],
+    }
+
+
+def read(name):
+    """Return the text of one of the page's sources, to be part of the page as it is."""
+    text = (SOURCES / name).read_text()
+    assert "</s" not in text, f"{name} would end its element"
+    return jinja2.utils.markupsafe.Markup(text)
+
+
+def pack(document):
+    """Return a document as JSON, compressed, in base64."""
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    # Without a time, the same template makes the same bytes.
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--address", default="", help="the template's git address")
+    parser.add_argument("--place", type=Path, default=PLACE, help="the new folder")
+    options = parser.parse_args()
+    build(options.place, options.address)
+    for path in sorted(options.place.iterdir()):
+        print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
