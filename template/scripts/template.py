@@ -30,7 +30,7 @@ LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-servers.txt")
 PIN = re.compile(r"^([^\s#=]+)==(\d[\w.!+]*)(?![^\s;]).*\n(?:[ \t].*\n)*", re.MULTILINE)
 # What follows such a line in a file belongs to the project.
 YOURS = re.compile(rb"^\W*Yours\b", re.MULTILINE)
-MARKERS = "^(<<<<<<<|>>>>>>>) "
+MARKERS = "^(<{7,}|>{7,}) "
 # The merge is the same, whatever the user's configuration is.
 SETTINGS = {
     "color.ui": "false",
@@ -69,6 +69,9 @@ class Template:
     """
 
     def __enter__(self):
+        version = git("version").split()[2]
+        if tuple(map(int, re.findall(r"\d+", version)[:2])) < (2, 38):
+            raise Refused(f"Install git 2.38 or newer: this is {version}.")
         self.prefix = git("rev-parse", "--show-prefix").strip()
         self.git_dir = git("rev-parse", "--absolute-git-dir").strip()
         self.folder = Path(self.git_dir, BRANCH)
@@ -145,7 +148,7 @@ class Change:
         self.locks = {}
         for name in filter(lambda name: (new / name).exists(), LOCKS):
             if Path(name).exists() or not (old / name).exists():
-                self.locks[name] = (new / name).read_text()
+                self.locks[name] = read_text(new / name)
             if (old / name).exists():
                 shutil.copy(old / name, new / name)
         self.old = template.store(old, template.version)
@@ -171,7 +174,7 @@ def status(template, options):
             if name not in LOCKS and not YOURS.search((folder / name).read_bytes()):
                 yield name
 
-    _, marked, _ = run_git("grep", "--name-only", "-z", "-I", "-E", MARKERS)
+    _, marked, _ = run_git("grep", "--name-only", "-z", "--text", "-E", MARKERS)
     rejects = git("ls-files", "--cached", "--others", "-z", "--", "*.rej")
     report = {
         "version": template.version,
@@ -198,9 +201,7 @@ def diff(template, options):
     merge = ("merge-tree", "--write-tree", "--no-messages", "-z", head, change.new)
     code, output, error = run_git(*merge)
     if code > 1:
-        raise Refused(
-            f"Install git 2.38 or newer: git merge-tree failed: {error.strip()}"
-        )
+        raise Refused(f"git merge-tree failed: {error.strip()}")
     conflicts, kept = judge(split(output)[1:], template.prefix)
     print(git("diff", "--no-ext-diff", "--relative", change.old, change.new))
     print_list("These files will conflict:", described(conflicts))
@@ -216,6 +217,13 @@ def update(template, options):
     dirty = [line[3:] for line in split(changed)]
     dirty += split(git("ls-files", "--others", "--exclude-standard", "-z"))
     refuse("Commit or stash these files first:", dirty)
+    # A lower-case letter marks a file whose changes git hides, and git reset loses.
+    tracked = split(git("ls-files", "-v", "-z", "--full-name", ":/"))
+    refuse(
+        "Run git update-index --no-assume-unchanged on these files, because git hides "
+        "changes in them:",
+        [line[2:] for line in tracked if line[0].islower()],
+    )
     if git("branch", "--list", BRANCH):
         raise Refused(
             f"Merge the branch {BRANCH}, or delete it: git branch -D {BRANCH}"
@@ -245,9 +253,18 @@ def update(template, options):
     code, _, error = run_git("cherry-pick", "--no-commit", change.new)
     unmerged = split(git("ls-files", "--unmerged", "-z"))
     if code and not unmerged:
-        git("checkout", "--quiet", "-")
-        git("branch", "-D", BRANCH)
+        roll_back()
         raise Refused(f"git cannot merge the template: {error.strip()}")
+    others = ("ls-files", "--others", "--exclude-standard", "-z")
+    found = split(git(*others, "--directory", "--no-empty-directory"))
+    # The next commit would have them.
+    if exposed := [name for name in found if name not in change.report["files"]]:
+        roll_back()
+        refuse(
+            "With the update, git no longer ignores these files. Move them, or add them "
+            "to your part of .gitignore:",
+            exposed,
+        )
     conflicts, kept = judge(unmerged)
     if kept:
         git("--literal-pathspecs", "rm", "--quiet", "--force", "--", *kept)
@@ -281,6 +298,14 @@ def update(template, options):
     return report, 0
 
 
+def roll_back():
+    """Undo a merge that has begun. There were no changes before, so none are lost."""
+    git("reset", "--quiet", "--hard")
+    git("clean", "--quiet", "-d", "--force")
+    git("checkout", "--quiet", "-")
+    git("branch", "-D", BRANCH)
+
+
 COMMANDS = {"status": status, "diff": diff, "update": update}
 
 
@@ -290,7 +315,7 @@ def newer_versions(template):
 
     # An address may be short, as in gh:owner/name.
     source = get_repo(template.source) or template.source
-    refs = [line.split("\t") for line in git("ls-remote", source).splitlines()]
+    refs = [line.split("\t") for line in git("ls-remote", "--", source).splitlines()]
     tags = {name.removeprefix("refs/tags/") for _, name in refs if "refs/tags/" in name}
     versions = sorted((it for it in tags if not order(it).is_prerelease), key=order)
     if versions:
@@ -340,7 +365,7 @@ def judge(entries, prefix=""):
 
 def raise_pins(path, wanted):
     """Take the packages from the template's lock file that are newer there, or new."""
-    lock = path.read_text().rstrip() + "\n" if path.exists() else ""
+    lock = read_text(path).rstrip() + "\n" if path.exists() else ""
     pins = read_pins(lock)
     newer = {
         name: (version, lines)
@@ -349,16 +374,23 @@ def raise_pins(path, wanted):
     }
     if newer:
         kept = PIN.sub(lambda pin: "" if pin[1] in newer else pin[0], lock)
-        path.write_text(kept + "".join(lines for _, lines in newer.values()))
+        lock = kept + "".join(lines for _, lines in newer.values())
+        path.write_text(lock, errors="surrogateescape")
 
 
 def read_pins(lock):
     """Return the newest version of each package, and all its lines."""
     pins: dict[str, tuple[Version, str]] = {}
     for pin in PIN.finditer(lock):
-        version, lines = pins.get(pin[1], (Version(pin[2]), ""))
-        pins[pin[1]] = max(version, Version(pin[2])), lines + pin[0]
+        with contextlib.suppress(InvalidVersion):
+            version, lines = pins.get(pin[1], (Version(pin[2]), ""))
+            pins[pin[1]] = max(version, Version(pin[2])), lines + pin[0]
     return pins
+
+
+def read_text(path):
+    """Return the text of a file, which may have any bytes."""
+    return path.read_text(errors="surrogateescape")
 
 
 def ignored_in_place(names):
@@ -387,8 +419,11 @@ def read_answers(path):
     """Return Copier's answers. Raises Refused if there are none."""
     try:
         answers = yaml.safe_load(path.read_text())
-        return {name: answers[name] for name in ("_src_path", "_commit")} | answers
-    except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
+        for name in ("_src_path", "_commit"):
+            if not isinstance(answers[name], str):
+                raise TypeError(f"{name} is no text")
+        return answers
+    except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
         raise Refused(
             f"{ANSWERS} is missing, or not as Copier wrote it ({error}). "
             f"Restore it: git checkout HEAD -- {ANSWERS}"
@@ -491,9 +526,12 @@ def main():
         except Refused as error:
             report, code = {"error": str(error)}, 2
             print(error, file=sys.stderr)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, BrokenPipeError) as error:
             report, code = {"error": "Interrupted"}, 130
             print("Interrupted", file=sys.stderr)
+            if isinstance(error, BrokenPipeError):
+                # The rest of the output has nowhere to go.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), place)
     if options.json:
         print(json.dumps(report, indent=2))
     sys.exit(code)

@@ -66,7 +66,7 @@ def bundle():
             message = f"{title(report)}\n\n{describe(report)}"
             sign = ("-c", "commit.gpgSign=false")
             git(*sign, "commit", "--no-verify", "--message", message, **options)
-            git("bundle", "create", str(place), BRANCH, "^HEAD~", cwd=folder)
+            git("bundle", "create", str(place), REF, "^HEAD~", cwd=folder)
     REPORT.write_text(json.dumps(report, indent=2))
 
 
@@ -74,7 +74,7 @@ def mark(folder, conflicts):
     """Add a file .rej for each conflict that has no markers: it fails make lint as they do."""
     for name, reason in conflicts.items():
         file = folder / name
-        if not file.is_file() or b"<<<<<<< " not in file.read_bytes():
+        if not file.is_file() or not re.search(b"(?m)^<{7,} ", file.read_bytes()):
             file.parent.mkdir(parents=True, exist_ok=True)
             Path(f"{file}.rej").write_text(f"{reason}\n")
             # A .gitignore may have *.rej.
@@ -91,7 +91,7 @@ def request(token):
     if not report["files"]:
         print("The project has the newest version of the template.")
         return
-    git("fetch", "--quiet", str(BUNDLE), BRANCH)
+    git("fetch", "--quiet", str(BUNDLE), REF)
     commit, *parents = git("rev-parse", "FETCH_HEAD", "FETCH_HEAD^@").split()
     if parents != [git("rev-parse", "HEAD")]:
         sys.exit("The update belongs to another commit. Run both jobs again.")

@@ -140,6 +140,7 @@ def test_lint_permits_in_tests_what_only_input_makes_insecure(project):
         ("README.md", "<<<<<<< before updating\n"),
         ("requirements-dev.txt", ">>>>>>> after updating\n"),
         ("templates/new.html", "<<<<<<< HEAD\n"),
+        ("static/site.bin", "\0\n>>>>>>>>> theirs\n"),
         ("docs/notes.rej", "a\n"),
         ("static/site.css.orig", "a\n"),
     ],

@@ -42,6 +42,7 @@ FIRST = {
     },
     "template/extended": text("extended") + YOURS,
     "template/requirements.txt": "alpha==1.0\nbeta==1.0\n",
+    "template/own/.gitignore": "*.pyc\nsecret*\n",
 }
 # What the second release changes. None removes a file.
 SECOND = {
@@ -54,6 +55,7 @@ SECOND = {
     "template/extended": text("extended", "1 new") + YOURS,
     "template/added": text("added"),
     "template/requirements.txt": "alpha==1.1\nbeta==1.0\ngamma==1.0\n",
+    "template/own/.gitignore": "*.pyc\n",
 }
 
 

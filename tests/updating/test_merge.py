@@ -165,12 +165,20 @@ def test_update_names_the_answers_that_it_drops(small):
 
 
 def test_newer_pins_of_the_template_are_compiled(small):
-    mine = "beta==2.0\nmine==3.0 \\\n    --hash=x\nfoo @ https://localhost/\nbar==1,<2"
+    mine = "beta==2.0\nmine==3.0 \\\n    --hash=x\nfoo @ https://localhost/\nbar==1,<2\nodd==1x"
     small.edit("requirements.txt", "beta==1.0\n", mine)
     small.commit("Edit")
     assert report(small, "update")["conflicts"] == {}
     assert small.read("requirements.txt") == f"{mine}\nalpha==1.1\ngamma==1.0\n"
     assert small.has("locked")
+
+
+def test_lock_file_may_have_any_bytes(small):
+    (small / "requirements.txt").write_bytes(b"# \xff\nalpha==1.0\n")
+    small.commit("Edit")
+    assert report(small, "update")["conflicts"] == {}
+    merged = b"# \xff\nalpha==1.1\nbeta==1.0\ngamma==1.0\n"
+    assert (small / "requirements.txt").read_bytes() == merged
 
 
 def test_make_arguments_of_the_update_do_not_reach_make_lock(small):

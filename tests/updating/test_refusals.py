@@ -1,6 +1,7 @@
 """What cannot be updated is refused with its reason, and nothing is changed."""
 
 import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -61,6 +62,52 @@ def test_ignored_link_in_the_place_of_a_folder_is_refused(small, tmp_path):
     assert "which git ignores here. Move them:\n  folder\n" in refusal(small)
 
 
+def test_files_that_git_would_no_longer_ignore_are_refused(small):
+    names = ("own/mine.pyc", "own/folder/mine.pyc", "own/secret", "own/secrets/key")
+    write(small, dict.fromkeys(names, "mine\n"))
+    reason = "git no longer ignores these files. Move them, or add them"
+    assert refusal(small).endswith(
+        f"{reason} to your part of .gitignore:\n  own/secret\n  own/secrets/\n"
+    )
+
+
+def test_file_whose_changes_git_hides_is_refused(small):
+    small.edit("same", "same 1", "mine")
+    small.run_ok("git", "update-index", "--assume-unchanged", "same")
+    assert "--no-assume-unchanged on these files, because" in refusal(small)
+    assert "mine\n" in small.read("same")
+
+
+def test_merge_that_git_cannot_finish_is_rolled_back(small):
+    (small / ".gitattributes").write_text("added filter=broken\n")
+    for setting, value in {"smudge": "false", "required": "true"}.items():
+        small.run_ok("git", "config", f"filter.broken.{setting}", value)
+    small.commit()
+    assert "git cannot merge the template: error: external filter" in refusal(small)
+
+
+def test_git_that_is_too_old_is_refused(small, tmp_path):
+    (tmp_path / "git").write_text("#!/bin/sh\necho git version 2.37.9\n")
+    (tmp_path / "git").chmod(0o755)
+    done = run(small, "update", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert (done.returncode, done.stdout) == (
+        2,
+        "Install git 2.38 or newer: this is 2.37.9.\n",
+    )
+
+
+def test_output_that_is_closed_interrupts_without_a_traceback(small):
+    command = [sys.executable, "-u", str(SCRIPT), "update"]
+    ours, theirs = os.pipe()
+    os.close(ours)
+    before = state(small)
+    done = subprocess.run(
+        command, cwd=small.path, stdout=theirs, stderr=subprocess.PIPE
+    )
+    assert (done.returncode, done.stderr) == (130, b"Interrupted\n")
+    assert state(small) == before
+
+
 def test_second_run_at_the_same_time_is_refused(small):
     with open(small / ".git/template-update.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -111,10 +158,22 @@ def test_template_that_is_gone_is_refused_with_its_address(small):
     assert refusal(small).startswith(refused)
 
 
-@pytest.mark.parametrize("text", [None, "", "name: shop\n", "{"])
+def test_address_of_the_template_is_no_option_of_git(small, tmp_path):
+    (small / ".copier-answers.yml").write_text(
+        f"_commit: v1.0.0\n_src_path: --upload-pack=touch {tmp_path}/made;\n"
+    )
+    small.run_ok("git", "remote", "add", "origin", str(small.path))
+    assert run(small, "status").returncode == 2
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "name: shop\n", "{", "_commit:\n_src_path: x\n", b"\xff"]
+)
 def test_answers_that_copier_did_not_write_are_refused(small, text):
     path = small / ".copier-answers.yml"
-    path.unlink() if text is None else path.write_text(text)
+    content = text.encode() if isinstance(text, str) else text
+    path.unlink() if text is None else path.write_bytes(content)
     small.commit()
     assert ".copier-answers.yml is missing, or not as Copier wrote it (" in refusal(
         small

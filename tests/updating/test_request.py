@@ -198,7 +198,7 @@ def test_update_opens_one_request(host):
 
 def test_conflicts_are_on_top_and_committed_with_markers(host):
     host.edit("changed", "changed 1", "1 mine")
-    host.edit("removed", "removed 1", "1 mine")
+    host.edit("removed", "removed 1", "1 mine <<<<<<< ")
     host.edit(".gitignore", "reports/", "reports/\n*.rej")
     host.update()
     (request,) = host.requests()
@@ -222,6 +222,12 @@ def test_request_names_failed_gates_on_top(host):
     host.request()
     (request,) = host.requests()
     assert request["body"].startswith("**`make lock` or `make lint` fails:")
+
+
+def test_tag_with_the_name_of_the_branch_is_not_taken_for_it(host):
+    host.project.run_ok("git", "tag", "template-update")
+    host.bundled = ""
+    assert host.update().startswith(f"{TITLE}: https://host/")
 
 
 def test_newest_version_opens_nothing(host):
