@@ -34,6 +34,7 @@ ASIDE = [
     "docs/decisions",
     "docs/deployment-cases.md",
     "docs/speed.md",
+    "docs/troubleshooting.md",
     "docs/update.md",
 ]
 

@@ -45,7 +45,10 @@ mermaid.initialize({
 """
 # A relative link: its file and its anchor
 LINK = re.compile(r"\]\((?![a-z]+:|#)([^)#\s]+)(#[^)]*)?\)")
-STYLE = "td code { overflow-wrap: anywhere; white-space: normal; }\n"
+STYLE = """
+td code { overflow-wrap: anywhere; white-space: normal; }
+h3 { font-size: 1.15rem; overflow-wrap: anywhere; }
+"""
 CONFIGURATION = {
     "project": "Slipway",
     "extensions": ["myst_parser", "tests.maintenance.website"],
@@ -64,6 +67,8 @@ CONFIGURATION = {
     "html_static_path": ["_static"],
     "html_css_files": ["site.css"],
     "exclude_patterns": ["_static"],
+    # The quotes of a message stay as a person copies them.
+    "smartquotes": False,
     "myst_enable_extensions": ["colon_fence"],
     "myst_fence_as_directive": ["mermaid"],
     "myst_heading_anchors": 4,
@@ -103,7 +108,8 @@ def build(folder, texts):
         )
         app.build()
     if found := re.sub(r"\x1b\[[\d;]*m", "", warnings.getvalue()):
-        sys.exit(found.replace(f"{sources}/", "").strip())
+        advice = "docs/README.md lists the pages of the site."
+        sys.exit(f"{found.replace(f'{sources}/', '').strip()}\n{advice}")
 
 
 def pages():

@@ -131,14 +131,15 @@ def on_call():
     first, *others = parts.values()
     common = [line for line in first if all(line in lines for lines in others)]
     text = (
-        "# On call\n\nWhat a failed deployment leaves.\n\n"
+        "# On call\n\nWhat a failed deployment leaves."
+        " [Troubleshooting](troubleshooting.md) explains each message.\n\n"
         f"## Every target\n\n{table(common)}"
     )
     for target, (label, lines) in zip(TARGETS, parts.items(), strict=True):
         own = [line for line in lines if line not in common]
         text += f"\n## {label}\n\n{table(own)}"
         text += f"\nCommands: [Roll back by hand](deployment/{target}.md#roll-back-by-hand)\n"
-    places = [f"deployment/{target}.md" for target in TARGETS]
+    places = [f"deployment/{target}.md" for target in TARGETS] + ["troubleshooting.md"]
     return text, "on-call.md", {place: place for place in places}
 
 
