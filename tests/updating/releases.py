@@ -110,6 +110,8 @@ class Releases:
             lines = path.read_text().splitlines(keepends=True)
             line = random.randrange(len(lines) + 1)
             text = comment(name, f"template {number}") + "\n"
+            before = "".join(lines[:line])
+            in_block = before.count("{%") > before.count("%}")
             kinds = ["add", "move", "remove", "replace", "replace", *["insert"] * 4]
             kind = random.choice(kinds)
             if kind == "add":
@@ -118,7 +120,9 @@ class Releases:
                 path.unlink()
             elif kind == "move" and "{" not in name and path.suffix != ".jinja":
                 path.rename(path.with_name(f"moved-{path.name}"))
-            elif kind == "replace" and "{" not in "".join(lines[line : line + 1]):
+            elif kind == "replace" and not (
+                in_block or "{" in "".join(lines[line : line + 1])
+            ):
                 path.write_text("".join([*lines[:line], text, *lines[line + 1 :]]))
             else:
                 # In front of a block of Jinja, or behind it, a line changes nothing else.
