@@ -30,6 +30,7 @@ IMPORT = re.compile(
 ASIDE = [
     "CHANGELOG.md",
     "README.md",
+    "docs/comparison.md",
     "docs/contribute.md",
     "docs/decisions",
     "docs/deployment-cases.md",

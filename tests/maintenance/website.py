@@ -46,6 +46,8 @@ mermaid.initialize({
 # A relative link: its file and its anchor
 LINK = re.compile(r"\]\((?![a-z]+:|#)([^)#\s]+)(#[^)]*)?\)")
 STYLE = """
+table { font-size: 0.9rem; }
+.bd-main .bd-content .bd-article-container { max-width: 64em; }
 td code { overflow-wrap: anywhere; white-space: normal; }
 h3 { font-size: 1.15rem; overflow-wrap: anywhere; }
 """
