@@ -55,7 +55,10 @@ for number, (key, value) in enumerate(SETTINGS.items(), COUNT):
 # Git's numbers for the versions of a file in conflict: 1 is the recorded one, 2 the project's,
 # 3 the wanted one.
 DELETED_HERE = ({"1"}, {"1", "3"})
-REMOVED = {"1", "2"}
+REASONS = {
+    ("1", "2"): "you have changed it, and the template has removed or renamed it",
+    ("2", "3"): "you and the template have added it",
+}
 
 
 class Refused(Exception):
@@ -156,6 +159,11 @@ class Change:
         self.report = {
             "version": template.version,
             "wanted": self.version,
+            "changed_answers": {
+                name: value
+                for name, value in self.answers.items()
+                if name[0] != "_" and template.answers.get(name, value) != value
+            },
             "new_answers": without(self.answers, template.answers),
             "dropped_answers": without(template.answers, self.answers),
             "files": differing(self.old, self.new),
@@ -275,11 +283,15 @@ def update(template, options):
         raise_pins(Path(name), wanted)
     report = change.report | {"branch": BRANCH, "conflicts": conflicts}
     report |= {"kept_deleted": kept, "gates": None}
-    print_list("New answers:", [f"{k}={v}" for k, v in report["new_answers"].items()])
-    dropped = [f"{k}={v}" for k, v in report["dropped_answers"].items()]
-    print_list(
-        "The template no longer asks for these answers, so they are dropped:", dropped
-    )
+    for heading, answers in (
+        ("Changed answers:", "changed_answers"),
+        ("New answers:", "new_answers"),
+        (
+            "The template no longer asks for these answers, so they are dropped:",
+            "dropped_answers",
+        ),
+    ):
+        print_list(heading, [f"{k}={v}" for k, v in report[answers].items()])
     print_list("You have deleted these files, so they stay deleted:", kept)
     if conflicts:
         print_list("Resolve these conflicts:", described(conflicts))
@@ -352,11 +364,7 @@ def judge(entries, prefix=""):
         versions[name.removeprefix(prefix)].add(facts.split()[2])
     kept = [name for name, has in versions.items() if has in DELETED_HERE]
     conflicts = {
-        name: (
-            "you have changed it, and the template has removed or renamed it"
-            if has == REMOVED
-            else "you and the template have changed it"
-        )
+        name: REASONS.get(tuple(sorted(has)), "you and the template have changed it")
         for name, has in versions.items()
         if name not in kept
     }

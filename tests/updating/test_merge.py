@@ -96,7 +96,8 @@ def test_same_lines_are_a_conflict_with_markers(small):
 def test_file_that_both_sides_add_is_a_conflict(small):
     (small / "added").write_text("mine\n")
     small.commit("Add")
-    assert report(small, "update", code=1)["conflicts"] == {"added": BOTH}
+    added = "you and the template have added it"
+    assert report(small, "update", code=1)["conflicts"] == {"added": added}
     assert "mine\n" in small.read("added")
 
 
@@ -154,6 +155,11 @@ def test_answers_file_always_names_what_was_merged(small):
 def test_update_names_new_questions_and_their_answers(small):
     done = run(small, "update")
     assert "New answers:\n  color=blue\n" in done.stdout
+
+
+def test_update_names_the_answers_that_it_changes(small):
+    done = run(small, "update", "--merge-only", "-d", "name=store")
+    assert "Changed answers:\n  name=store\nNew answers:\n" in done.stdout
 
 
 def test_update_names_the_answers_that_it_drops(small):
