@@ -198,6 +198,17 @@ def test_merged_project_that_fails_its_gates_exits_with_1(small):
     assert report(small, "update", code=1)["gates"] is False
 
 
+def test_reverted_update_is_merged_again(small):
+    run(small, "update")
+    merged = text("changed", "1 new")
+    small.commit("Update")
+    small.run_ok("git", "revert", "--no-edit", "HEAD")
+    small.run_ok("git", "branch", "--move", "reverted")
+    assert small.read("changed") == text("changed")
+    assert report(small, "update")["conflicts"] == {}
+    assert small.read("changed") == merged
+
+
 @pytest.mark.parametrize("name", ["changed", "broken"])
 def test_printed_commands_commit_the_whole_update(small, name):
     (small / name).write_text("mine\n")
