@@ -23,7 +23,7 @@ PYTEST := PATH="$$PATH:$(CURDIR)/.tools/bin" .venv/bin/pytest
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Copier records this folder as the source of the project, and only this machine has it. The address
 # of the origin takes its place, without a password, if the origin has the same files.
@@ -122,6 +122,11 @@ docs: setup ## Build the website from docs/; a broken link is an error
 release: setup ## Release the commit on main: make release VERSION=1.0.0
 	@[ -n "$(VERSION)" ] || { echo 'Set the version: make release VERSION=1.0.0' >&2; exit 2; }
 	@.venv/bin/python -m tests.maintenance.release '$(VERSION)'
+
+.PHONY: release-diff
+release-diff: setup ## Compare a project of two versions: make release-diff FROM=v1.0.0 TO=main
+	@[ -n "$(FROM)" ] || { echo 'Set the versions: make release-diff FROM=v1.0.0 TO=main' >&2; exit 2; }
+	@.venv/bin/python -m tests.maintenance.release_diff '$(FROM)' '$(or $(TO),HEAD)' $(ARGS)
 
 .PHONY: lock
 lock: setup ## Recompile all lock files: make lock ARGS=--upgrade
