@@ -28,7 +28,7 @@ help: ## List the targets
 # Copier records this folder as the source of the project, and only this machine has it. The address
 # of the origin takes its place, without a password, if the origin has the same files.
 define RECORD_ORIGIN
-address=$$(git remote get-url origin 2>/dev/null | sed -E 's,^(https?://)[^/@]*@,\1,') || address=; \
+address=$$(git remote get-url origin 2>/dev/null | sed -E 's,^(https?://)[^/]*@,\1,') || address=; \
 case "$$address" in \
   file://* | /* | .*) address= ;; \
   git@* | *://*.git | https://github.com/* | https://gitlab.com/*) ;; \

@@ -19,14 +19,19 @@ API = os.environ.get("GITHUB_API_URL", "https://api.github.com")
 API += f"/repos/{REPOSITORY}/pulls"
 USER = "x-access-token"
 DEFAULT_BRANCH = "main"
-LIST = f"?state=all&per_page=100&head={REPOSITORY.split('/')[0]}:template-update"
+LIST = f"?state=all&per_page=100&base={DEFAULT_BRANCH}"
+LIST += f"&head={REPOSITORY.split('/')[0]}:template-update"
 UPDATE = "PATCH"
 HEAD, BASE, BODY = "head", "base", "body"
 NUMBER, URL = "number", "html_url"
 
 
 def state(request):
-    """Return open, closed or merged."""
+    """Return open, closed or merged; nothing for a request from a fork."""
+    # The owner may have a fork, too. One that is deleted has no repository.
+    head, base = request["head"]["repo"], request["base"]["repo"]
+    if not head or head["id"] != base["id"]:
+        return ""
     return "merged" if request["merged_at"] else request["state"]
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -15,6 +16,7 @@ API = f"{PROJECT}/merge_requests"
 USER = "token"
 DEFAULT_BRANCH = os.environ.get("CI_DEFAULT_BRANCH", "")
 LIST = "?state=all&per_page=100&source_branch=template-update"
+LIST += f"&target_branch={urllib.parse.quote(DEFAULT_BRANCH)}"
 UPDATE = "PUT"
 HEAD, BASE, BODY = "source_branch", "target_branch", "description"
 NUMBER, URL = "iid", "web_url"

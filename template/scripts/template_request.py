@@ -91,9 +91,9 @@ def request(token):
     if not report["files"]:
         print("The project has the newest version of the template.")
         return
-    git("fetch", "--quiet", str(BUNDLE), REF)
-    commit, *parents = git("rev-parse", "FETCH_HEAD", "FETCH_HEAD^@").split()
-    if parents != [git("rev-parse", "HEAD")]:
+    # git fetch would take a folder for a repository, and read its configuration.
+    commit = git("bundle", "unbundle", str(BUNDLE), REF)[:40]
+    if git("rev-parse", f"{commit}^@") != git("rev-parse", "HEAD"):
         sys.exit("The update belongs to another commit. Run both jobs again.")
     known = [it for it in call(token, "GET", code_host.LIST) if code_host.state(it)]
     is_open = [it for it in known if code_host.state(it) == "open"]

@@ -219,7 +219,7 @@ def recorded(checkout):
     ("address", "source"),
     [
         (
-            "https://me:secret@github.com/team/slipway",
+            "https://me:sec@ret@github.com/team/slipway",
             "https://github.com/team/slipway",
         ),
         ("https://me@example.com/team/x.git", "https://example.com/team/x.git"),

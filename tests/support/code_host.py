@@ -208,16 +208,17 @@ class Handler(BaseHTTPRequestHandler):
 class GitHub:
     """The names of https://docs.github.com/rest/pulls/pulls."""
 
-    QUERY = {"head": "team:template-update"}
+    QUERY = {"head": "team:template-update", "base": "main"}
     HEAD, BASE, BODY = "head", "base", "body"
     UPDATE, EXISTS, MOST = "PATCH", 422, 65_536
     REFUSAL = "GitHub Actions is not permitted to create or approve pull requests."
 
     @staticmethod
     def describe(request):
-        head = {"sha": request["sha"]}
+        fork = request.get("fork", 7)
         return request | {
-            "head": head,
+            "head": {"sha": request["sha"], "repo": {"id": fork} if fork else None},
+            "base": {"repo": {"id": 7}},
             "html_url": f"https://host/pull/{request['number']}",
         }
 
@@ -225,7 +226,7 @@ class GitHub:
 class GitLab:
     """The names of https://docs.gitlab.com/api/merge_requests/."""
 
-    QUERY = {"source_branch": "template-update"}
+    QUERY = {"source_branch": "template-update", "target_branch": "main"}
     HEAD, BASE, BODY = "source_branch", "target_branch", "description"
     UPDATE, EXISTS, MOST = "PUT", 409, 1_048_576
     REFUSAL = "403 Forbidden"

@@ -345,11 +345,23 @@ def test_missing_connection_is_reported_in_one_sentence(host):
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("host", ["gitlab"], indirect=True)
+@of_each_host
 def test_request_from_a_fork_is_not_taken_for_the_own_one(host):
-    write_requests(host.folder, [OLD | {"fork": 8}])
+    forks = [OLD | {"fork": 8}, OLD | {"fork": None}]
+    write_requests(host.folder, forks)
     host.request()
-    assert [it["title"] for it in host.requests()] == [TITLE, OLD["title"]]
+    assert [it["title"] for it in host.requests()] == [TITLE, *[OLD["title"]] * 2]
+
+
+def test_repository_in_the_place_of_the_bundle_is_refused(host):
+    reports = host.project / "reports"
+    host.project.run_ok("git", "clone", "--bare", ".", "reports/repository")
+    fetch = ("fetch", "../template.bundle", "template-update:template-update")
+    host.project.run_ok("git", "-C", "reports/repository", *fetch)
+    (reports / "template.bundle").unlink()
+    (reports / "repository").rename(reports / "template.bundle")
+    assert "git bundle failed: error: " in host.request(code=1)
+    assert host.requests() == []
 
 
 @of_each_host
