@@ -30,6 +30,7 @@ LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-servers.txt")
 PIN = re.compile(r"^([^\s#=]+)==(\d[\w.!+]*)(?![^\s;]).*\n(?:[ \t].*\n)*", re.MULTILINE)
 # What follows such a line in a file belongs to the project.
 YOURS = re.compile(rb"^\W*Yours\b", re.MULTILINE)
+BOOLEANS = ("true", "yes", "on", "y", "t", "1", "false", "no", "off", "n", "f", "0")
 MARKERS = "^(<{7,}|>{7,}) "
 # The merge is the same, whatever the user's configuration is.
 SETTINGS = {
@@ -143,6 +144,10 @@ class Change:
         self.version = self.answers["_commit"]
         for name in dict(options.data).keys() - self.answers.keys():
             raise Refused(f"With these answers, the template does not ask for {name}.")
+        for name, value in options.data:
+            # Copier reads every other text as true, such as a misspelled one.
+            if isinstance(self.answers[name], bool) and value.lower() not in BOOLEANS:
+                raise Refused(f"Answer {name} with true or false, not with {value}.")
         if order(self.version) < order(template.version) and not options.vcs_ref:
             raise Refused(
                 f"The newest version of the template, {self.version}, is older than the one "

@@ -141,6 +141,7 @@ def test_branch_of_an_earlier_update_is_refused(small):
     {
         "unknown version": (["--vcs-ref=v9.9.9"], "Unknown revision: 'v9.9.9'\n"),
         "refused answer": (["-d", "name=class"], "question 'name': Reserved.\n"),
+        "misspelled yes or no": (["-d", "extra=flase"], "not with flase.\n"),
         "unknown question": (["-d", "nme=x"], "template does not ask for nme.\n"),
     }.values(),
 )
