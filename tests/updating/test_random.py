@@ -5,9 +5,11 @@ file by file, and not from what git merged.
 """
 
 import contextlib
+import itertools
 import os
 import random
 import subprocess
+from collections import Counter
 
 import jinja2
 import pytest
@@ -146,6 +148,24 @@ def expected(folder, base, mine, theirs):
     return (mode, content) if code == 0 else "conflict"
 
 
+def keeps_apart(versions, merged):
+    """Return whether a merge has all changes of both sides, with lines of the base in between.
+
+    Then it is right although git merge-file, which compares lines by another algorithm, stops.
+    """
+    if not all(versions) or "link" in [it[0] for it in versions]:
+        return False
+    base, mine, theirs, now = (it[1].splitlines() for it in (*versions, merged))
+    wanted = Counter(mine + theirs)
+    wanted.subtract(base)
+    wanted.subtract(now)
+    own, other = set(mine) - set(base), set(theirs) - set(base)
+    sides = [(line in own) - (line in other) for line in now]
+    return not any(wanted.values()) and all(
+        one * two >= 0 for one, two in itertools.pairwise(sides)
+    )
+
+
 def wrong(folder, trees, merged, conflicts, record):
     """Yield each file that is not as expected."""
     base, mine, theirs = trees
@@ -159,7 +179,11 @@ def wrong(folder, trees, merged, conflicts, record):
             # A rename may carry changes; a text that is lost is found below.
             continue
         if right == "conflict":
-            if name not in conflicts:
+            if name in conflicts:
+                continue
+            if name in merged and keeps_apart(versions, merged[name]):
+                record("conflicts of git merge-file only", 1)
+            else:
                 yield name, "hidden conflict"
         elif name in conflicts:
             # git compares the lines by another algorithm than git merge-file.
