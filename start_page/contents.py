@@ -121,31 +121,35 @@ def imported():
 def local_names():
     """Return, for each name that any template sets, the names that its value depends on."""
     found = {}
-
-    def add(target, names):
-        for name in target:
-            found.setdefault(name, set()).update(names)
-
-    def visit(node, around):
-        if isinstance(node, nodes.If):
-            around = around.union(
-                names_in(node.test), *(names_in(it.test) for it in node.elif_)
-            )
-        if isinstance(node, nodes.Assign):
-            add(names_in(node.target), around | names_in(node.node))
-        if isinstance(node, nodes.AssignBlock):
-            add(names_in(node.target), around.union(*map(names_in, node.body)))
-        if isinstance(node, nodes.With):
-            for target, value in zip(node.targets, node.values, strict=True):
-                add(names_in(target), around | names_in(value))
-        if isinstance(node, nodes.Macro):
-            add([node.name], around | names_in(node))
-        for child in node.iter_child_nodes():
-            visit(child, around)
-
     for path in template_files():
-        visit(parse(path.read_text()), set())
+        for name, names in set_names(parse(path.read_text())):
+            found.setdefault(name, set()).update(names)
     return found
+
+
+def set_names(node, around=frozenset()):
+    """Yield each name that a template sets, with the names that its value depends on.
+
+    `around` has the names in the conditions around the node.
+    """
+    targets, names = [], around
+    if isinstance(node, nodes.If):
+        tests = [node.test, *(it.test for it in node.elif_)]
+        around = around.union(*map(names_in, tests))
+    elif isinstance(node, nodes.Assign):
+        targets, names = names_in(node.target), around | names_in(node.node)
+    elif isinstance(node, nodes.AssignBlock):
+        targets, names = names_in(node.target), around.union(*map(names_in, node.body))
+    elif isinstance(node, nodes.For):
+        targets, names = names_in(node.target), around | names_in(node.iter)
+    elif isinstance(node, nodes.Macro):
+        targets, names = [node.name], around | names_in(node)
+    elif isinstance(node, nodes.With):
+        for target, value in zip(node.targets, node.values, strict=True):
+            yield from ((name, around | names_in(value)) for name in names_in(target))
+    yield from ((name, names) for name in targets)
+    for child in node.iter_child_nodes():
+        yield from set_names(child, around)
 
 
 marks = Marks()

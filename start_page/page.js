@@ -247,9 +247,17 @@ class Page {
         }
       });
     }
+    for (const link of document.querySelectorAll("a[href^='#']")) {
+      // The fragment of the address has the answers, so a link must not replace it.
+      link.addEventListener("click", (event) => {
+        event.preventDefault();
+        const target = find(link.getAttribute("href").slice(1));
+        target.focus({ preventScroll: true });
+        target.scrollIntoView();
+      });
+    }
     addEventListener("hashchange", () => {
-      // A link inside the page, such as the one that skips the questions, has no answers.
-      if (location.hash.includes("=") && location.hash !== this.fragment()) {
+      if (location.hash !== this.fragment()) {
         const before = this.answers;
         this.read();
         if (String(before) !== String(this.answers)) this.before = before;
@@ -350,7 +358,7 @@ class Page {
   }
 
   showCommand() {
-    const words = this.command().split(/ (?!(?:[^']*'[^']*')*[^']*'[^']*$)/);
+    const words = this.command().match(/-d \S+|'.*'|\S+/g);
     const spans = words.flatMap((word, at) => [at ? " " : "", element("span", {}, word)]);
     find("command").firstElementChild.replaceChildren(...spans);
     const file = this.template.dataFile(this.answers);
@@ -567,11 +575,11 @@ function tableOf(title, jobs, before) {
       element("th", { scope: "row" }, titleOf(job, before)),
       element("td", {}, ...code(job.run)),
       element("td", { class: secrets && "secret" }, secrets || "no secret"),
-      element("td", {}, job.write_permissions?.join(", ") ?? "nothing"),
+      element("td", {}, job.write_permissions?.join(", ") ?? "none"),
       element("td", {}, also.join("; ")),
     );
   });
-  const heads = ["Job", "Runs", "Sees", "May write", "Also"];
+  const heads = ["Job", "Runs", "Sees", "Write permissions", "Also"];
   const head = element("tr", {}, ...heads.map((it) => element("th", { scope: "col" }, it)));
   const table = element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows));
   return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Jobs: ${title}` }, table);
@@ -611,8 +619,10 @@ function sideward(from, to) {
   return `M ${x} ${y} H ${turn} V ${endY} H ${endX} m -6 -4 l 6 4 l -6 4`;
 }
 
-/** Return the path of an arrow between two boxes below each other, on their left. */
+/** Return the path of an arrow between two boxes below each other, on their left if another is between. */
 function downward(from, to) {
+  const bottom = from.y + from.height;
+  if (to.y - bottom < 20) return `M ${from.x + 24} ${bottom} V ${to.y} m -4 -6 l 4 6 l 4 -6`;
   const [x, y] = [from.x, from.y + from.height / 2];
   const endY = to.y + to.height / 2;
   return `M ${x} ${y} H ${x - 9} V ${endY} H ${to.x} m -6 -4 l 6 4 l -6 4`;

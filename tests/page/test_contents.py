@@ -5,13 +5,13 @@ import random
 
 import pytest
 
+from start_page.contents import set_names
 from start_page.data import ADDRESS, contents
-from start_page.questions import ORDER, combinations, defaults, inputs
+from start_page.questions import ORDER, combinations, defaults, parse
 from tests.support.options import (
     ENFORCING,
     EVERY_COMBINATION,
     OTHER_REGISTRY,
-    QUESTIONS,
 )
 from tests.support.rendering import digest, renders
 
@@ -72,7 +72,19 @@ def test_data_varies_with_every_question_that_has_choices():
     assert {ORDER[it] for it in used} == {*ORDER}
 
 
-@pytest.mark.parametrize("name", [name for name in QUESTIONS if name not in ORDER])
-def test_text_depends_on_few_questions(name):
-    # Each one multiplies the renders of the files that contain the text.
-    assert len(inputs(name)) <= 1
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("{% set x = use_redis %}", {"use_redis"}),
+        ("{% set x %}{{ use_redis }}{% endset %}", {"use_redis"}),
+        ("{% if use_redis %}{% set x = 1 %}{% endif %}", {"use_redis"}),
+        ("{% if a %}{% elif b %}{% else %}{% set x = c %}{% endif %}", {*"abc"}),
+        ("{% with x = a %}{% endwith %}", {"a"}),
+        ("{% macro x() %}{{ a }}{% endmacro %}", {"a"}),
+        ("{% for x in a %}{% endfor %}", {"a"}),
+    ],
+)
+def test_name_depends_on_its_value_and_what_is_around_it(source, names):
+    found = [it for name, it in set_names(parse(source)) if name == "x"]
+
+    assert found == [names]

@@ -400,6 +400,27 @@ def test_keyboard_reaches_everything(visit):
     focus(".scroll")
 
 
+def test_link_that_skips_the_questions_keeps_the_answers(visit):
+    page = visit(fragment(MOST))
+    before = page.url
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+
+    assert page.evaluate("document.activeElement.id") == "start"
+    assert page.url == before
+
+
+def test_phone_shows_what_a_choice_changes_below_the_questions(visit):
+    page = visit(viewport=PHONE)
+    choose(page, "use_redis", True)
+    box = page.locator("#news").bounding_box()
+
+    assert box["y"] + box["height"] == PHONE["height"]
+    assert "use_redis is true" in page.get_by_role("status").inner_text()
+    page.get_by_role("link", name="Show", exact=True).click()
+    assert page.locator("#command").bounding_box()["y"] < PHONE["height"] / 2
+
+
 def axe():
     """Return the source of axe, if it is the known one."""
     source = (node_modules(AXE) / "axe-core/axe.min.js").read_bytes()
@@ -448,7 +469,7 @@ def test_pipeline_equals_the_file_of_the_provider(visit, rendered, provider):
             real = workflows[name][job]
             assert runs.split(", ") == real.run
             assert (sees == "no secret") == (not real.secrets)
-            assert writes.split(", ") == (real.write_permissions or ["nothing"])
+            assert writes.split(", ") == (real.write_permissions or ["none"])
             assert ("waits for an approval" in also) == real.manual
             assert ("only on main" in also) == real.main_only
             assert ("passes if it fails" in also) == real.may_fail
