@@ -21,7 +21,7 @@ from scripts.compatibility import breaks, read_schema
 from scripts.history import UnknownBase, changed_files, find_base
 from scripts.services import provide, wait_for_turn
 
-FORMAT = os.environ.get("WARNING_FORMAT") or "{path}: {text}"
+FORMAT = os.environ.get("WARNING_FORMAT") or "{path}: warning: {text}"
 
 
 def main():
@@ -35,7 +35,7 @@ def main():
         check(database, changed, warnings)
     show(warnings)
     if others:
-        print("The migrations of other databases are not checked: " + ", ".join(others))
+        print("Warning: these databases are not checked: " + ", ".join(others))
     if warnings and "--enforce" in sys.argv:
         advice = "Fix each of these migrations, or set `accepted` in it to the reason."
         if changed is None:
@@ -77,9 +77,9 @@ def find_changed():
         base = find_base()
         changed = changed_files(settings.BASE_DIR, base)
     except UnknownBase as reason:
-        print(f"Warnings are about all migrations, because {reason}.")
+        print(f"Finding breaking changes in all migrations, because {reason}.")
         return None
-    print(f"Warnings are about the migrations that changed since {' and '.join(base)}.")
+    print(f"Finding breaking changes since {' and '.join(base)}.")
     return changed
 
 

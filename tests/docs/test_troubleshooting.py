@@ -35,9 +35,11 @@ PROJECTS = [
 ]
 # What a command prints when all goes well
 PROGRESS = {
+    "All … gates passed in … s.",
     "Creating a restore point, which can take a while.",
     "Deploying … to …, which runs no release that answers.",
     "Deploying … to …, which runs ….",
+    "Finding breaking changes since ….",
     "Installing Python … and the pinned dependencies into …",
     "Made apps/…, and added it to INSTALLED_APPS in config/settings/base.py.",
     "Newer than the pinned versions:",
@@ -46,6 +48,7 @@ PROGRESS = {
     "No version is newer.",
     "Rolling back … from … to ….",
     "Running until Ctrl-C.",
+    "Running …. VERBOSE=1 shows their output.",
     "The pinned versions are the newest that pyproject.toml allows.",
     "The project has the newest version of the template.",
     "The project has version … of ….",
@@ -53,9 +56,9 @@ PROGRESS = {
     "The update is merged and staged. Read it: git diff --cached",
     "Then run make ci and git commit.",
     "Then run make lock, make ci, git add --all and git commit.",
+    "These ran at the same time: ….",
     "To undo it, even if it is interrupted:",
     "Updating from … to … on the branch ….",
-    "Warnings are about the migrations that changed since ….",
     "Watching … for … s.",
     "git switch --detach … && git branch -D …",
     "git switch … && git branch -D …",
@@ -79,6 +82,7 @@ PARTS = {
     "the backup … of …",
     "… responses, … bad, p50 … s, p95 … s",
     "….post…",
+    "…: warning: …",
     "…- and … more",
 }
 

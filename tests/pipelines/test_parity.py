@@ -26,6 +26,7 @@ from tests.pipelines.model import (
 )
 from tests.pipelines.readers import READERS, github, parse
 from tests.pipelines.workflow_settings import expected_settings
+from tests.support.gates import gates
 from tests.support.options import REDIS_STATES
 from tests.support.verdicts import code_of
 
@@ -192,7 +193,7 @@ def test_pipeline_calls_only_existing_make_targets(rendered):
 def test_make_ci_runs_the_jobs_lint_and_test(rendered):
     jobs = PIPELINE["main"]
     for answers in REDIS_STATES.values():
-        targets = prerequisites(rendered(**answers))["ci"]
+        targets = gates(rendered(**answers).read("Makefile"))
         assert [f"make {target}" for target in ["wait", *targets]] == [
             jobs["test"].run[0],
             *jobs["lint"].run,

@@ -289,7 +289,7 @@ def add_databases(project):
 
 def warnings(output):
     """Return the warnings, each with its file, in the order of the log."""
-    return re.findall(r"^(\S+)\.py: (.+)$", output, re.MULTILINE)
+    return re.findall(r"^(\S+)\.py: warning: (.+)$", output, re.MULTILINE)
 
 
 @pytest.fixture(scope="module", params=choices("django_version"))
@@ -337,7 +337,7 @@ def test_second_database_is_checked(migrated):
 
     assert [file for file, _ in about_archive] == ["apps/archive/migrations/0002_drop"]
     assert about_archive[0][1].startswith("archive_box is gone, but")
-    assert "The migrations of other databases are not checked: notes\n" in migrated
+    assert "Warning: these databases are not checked: notes\n" in migrated
 
 
 def test_migrations_of_packages_give_no_warning(migrated):

@@ -11,9 +11,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.seconds(20)]
 DROP = "migrations.RunSQL('ALTER TABLE users_user DROP COLUMN {}')"
 FOLDER = "apps/users/migrations"
 OLD, NEW = f"{FOLDER}/0002_old.py", f"{FOLDER}/0003_new.py"
-OLD_WARNING = f"{OLD}: users_user.first_name is gone"
-NEW_WARNING = f"{NEW}: users_user.last_name is gone"
-ALL = "Warnings are about all migrations, because "
+OLD_WARNING = f"{OLD}: warning: users_user.first_name is gone"
+NEW_WARNING = f"{NEW}: warning: users_user.last_name is gone"
+ALL = "Finding breaking changes in all migrations, because "
 
 
 def add_old(project):
@@ -78,7 +78,7 @@ def check(project, **variables):
     """Return what `make check-migrations` prints about the old and the new migration."""
     output = project.make_ok("check-migrations", **variables).stdout
     assert "Applying users.0002_old..." in output
-    first = next(line for line in output.splitlines() if "Warnings are" in line)
+    first = next(line for line in output.splitlines() if "Finding breaking" in line)
     return first, OLD_WARNING in output, NEW_WARNING in output
 
 

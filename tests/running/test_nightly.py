@@ -183,7 +183,7 @@ def test_newest_runs_the_gates_and_changes_no_tracked_file(
     (newer,) = [line for line in done.stdout.splitlines() if " -> " in line]
     assert newer.startswith("  sqlparse 0.5.3 -> ")
     assert newer in outdated.read("reports/newest.txt")
-    assert done.stdout.index(newer) < done.stdout.index("ruff check")
+    assert done.stdout.index(newer) < done.stdout.index("Running lint")
     version = newer.split()[-1]
     installed = (outdated / ".cache/newest/.venv").glob(
         "lib/*/site-packages/sqlparse-*"

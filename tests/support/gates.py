@@ -31,6 +31,15 @@ def is_input(name):
     return code or name in (*SETTINGS, *LOCKS) or name.startswith(PAGES)
 
 
+def gates(makefile):
+    """Return the gates of `make ci`, in their order."""
+    return (
+        re.search(r"^GATES := (.*)", makefile, re.MULTILINE)[1]
+        .replace(",", " ")
+        .split()
+    )
+
+
 def ci_key(project):
     """Return everything in a project and on this machine that `make ci` depends on."""
     makefile = project.read("Makefile")
@@ -40,7 +49,7 @@ def ci_key(project):
             for name in sorted(project.files())
             if is_input(name)
         },
-        "commands": commands("ci", makefile),
+        "commands": [commands(it, makefile) for it in ("ci", *gates(makefile))],
         "settings": SETTING.findall(makefile),
         "environment": environment_key(project),
     }
@@ -52,17 +61,17 @@ def run_ci(project):
     Raises AssertionError, with all that it printed, if it fails.
     """
     try:
-        output = project.make_ok("ci").stdout
+        output = project.make_ok("ci", VERBOSE="1").stdout
     finally:
         project.make("services-stop")
-    gates = (
+    texts = (
         "ruff check",
         "black --check",
         "bin/mypy",
         "check --deploy",
         "makemigrations",
     )
-    for text in gates:
+    for text in texts:
         assert text in output
     assert "Success: no issues found" in output
     assert "Applying users.0001_initial... OK" in output

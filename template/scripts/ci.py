@@ -1,0 +1,145 @@
+"""Run gates, which are targets of the Makefile, and print one line for each.
+
+python -m scripts.ci MAKE GATE GATE,GATE
+
+The arguments run at the same time; the gates of one argument run one after the other. A
+failure stops no other gate. A gate that fails shows all that it printed, and one that passes
+only its warnings. With VERBOSE, all run one after the other and show everything.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+VERBOSE = bool(os.environ.get("VERBOSE"))
+GRACE = 10  # seconds that gates may take to end after Ctrl-C
+WARNING = re.compile("warn", re.IGNORECASE)
+# What pytest and coverage print last
+RESULTS = {r"^=+ (\d.*) in [\d.]+s.*=$": "", r"^TOTAL .* ([\d.]+%)$": " covered"}
+ADVICE = {
+    "lint": "make format fixes style and format",
+    "check": "make manage ARGS=makemigrations makes a missing migration",
+    "test": 'make test ARGS="--no-cov -k NAME" runs one test',
+}
+
+
+class Gate:
+    """A gate, which runs from now on and prints into a file."""
+
+    def __init__(self, make, name, path):
+        self.name = name
+        self.path = path
+        self.began = time.monotonic()
+        options = [] if VERBOSE else ["--silent"]
+        with path.open("wb") as file:
+            self.process = subprocess.Popen(
+                [make, "--no-print-directory", *options, name],
+                stdin=subprocess.DEVNULL,
+                stdout=None if VERBOSE else file,
+                stderr=None if VERBOSE else file,
+            )
+
+    def has_failed(self):
+        """Return whether it has failed, or None while it runs."""
+        code = self.process.poll()
+        return None if code is None else code != 0
+
+    def output(self):
+        """Return what it has printed."""
+        return self.path.read_text(errors="replace").rstrip()
+
+    def report(self, width):
+        """Print its outcome, its time, its result and, if it passed, its warnings."""
+        outcome = "FAILED" if self.has_failed() else "passed"
+        seconds = time.monotonic() - self.began
+        output = self.output()
+        results = [
+            found + what
+            for pattern, what in RESULTS.items()
+            for found in re.findall(pattern, output, re.MULTILINE)
+        ]
+        line = f"{self.name:{width}}  {outcome}  {seconds:5.1f} s  {', '.join(results)}"
+        warnings = filter(WARNING.search, output.splitlines())
+        shown = [] if self.has_failed() else [f"  {warning}" for warning in warnings]
+        print("\n".join([line.rstrip(), *shown]), flush=True)
+
+
+def main():
+    """Run the gates. The exit code is 1 if one fails, and 130 after Ctrl-C."""
+    make, *arguments = sys.argv[1:]
+    names = ",".join(arguments).split(",")
+    rows = [names] if VERBOSE else [argument.split(",") for argument in arguments]
+    if not VERBOSE:
+        print(f"Running {', '.join(names)}. VERBOSE=1 shows their output.", flush=True)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    leave_jobserver()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        gates = run(make, rows, Path(folder))
+        seconds = time.monotonic() - began
+        if failed := [gates[name] for name in names if gates[name].has_failed()]:
+            explain(failed, len(names))
+            sys.exit(1)
+    print(f"All {len(names)} gates passed in {seconds:.1f} s.")
+    if len(rows) > 1:
+        together = "; ".join(", then ".join(row) for row in rows)
+        print(f"These ran at the same time: {together}.")
+
+
+def leave_jobserver():
+    """Remove the options of `make --jobs` from those that the gates get."""
+    options, dashes, variables = os.environ.get("MAKEFLAGS", "").partition(" -- ")
+    kept = [it for it in options.split(" ") if not it.startswith(("-j", "--jobs"))]
+    os.environ["MAKEFLAGS"] = " ".join(kept) + dashes + variables
+
+
+def run(make, rows, folder):
+    """Run rows of gates at the same time, and report each when it ends; return all by name."""
+    width = max(len(name) for row in rows for name in row)
+    ended = {}
+    running = [(Gate(make, first, folder / first), rest) for first, *rest in rows]
+    try:
+        while running:
+            time.sleep(0.02)
+            for gate, rest in running[:]:
+                if gate.has_failed() is None:
+                    continue
+                gate.report(width)
+                ended[gate.name] = gate
+                running.remove((gate, rest))
+                if rest:
+                    name = rest.pop(0)
+                    running.append((Gate(make, name, folder / name), rest))
+    except KeyboardInterrupt:
+        # It has reached the gates, too.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            for gate, _ in running:
+                gate.process.wait(GRACE)
+        names = ", ".join(gate.name for gate, _ in running)
+        print(f"Interrupted while these ran: {names}.", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    finally:
+        for gate, _ in running:
+            gate.process.terminate()
+            gate.process.wait()
+    return ended
+
+
+def explain(failed, total):
+    """Print the output of failed gates, the first one's last, and what to do."""
+    for gate in [] if VERBOSE else reversed(failed):
+        print(f"\n==== {gate.name} ====", gate.output(), sep="\n")
+    print()
+    print(f"{len(failed)} of {total} gates failed. Fix these, then run make ci again:")
+    for gate in failed:
+        print(f"  make {gate.name}  # {ADVICE.get(gate.name, '')}".rstrip(" #"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""`make ci` prints one line for each gate, and the whole output of those that fail."""
+
+import re
+import signal
+import subprocess
+import sys
+
+import pexpect
+import pytest
+
+from tests.support.breaks import BREAKS
+from tests.support.options import TEMPLATE
+from tests.support.project import Project, clean_environment
+from tests.support.waiting import wait_until
+
+# pexpect forks a worker of pytest-xdist, which has threads, and runs another program in it.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of forkpty:DeprecationWarning")
+
+SCRIPT = str(TEMPLATE / "template/scripts/ci.py")
+# `other` ends after `after`, which fails unless `before` has ended.
+GATES = """\
+.NOTPARALLEL:
+.PHONY: other before after
+SHELL := /bin/bash
+other:
+	until [ -e after ]; do sleep 0.01; done; sleep 0.2
+	@echo routine
+before:
+	@echo 'a.py:1: DeprecationWarning: old'
+	@echo '==== 2 passed, 1 skipped in 0.10s ===='
+	@echo 'TOTAL   146   4   14   0   97%'
+	@touch before
+after:
+	test -e before
+	@touch after; echo word $(WORD)
+lint test:
+	@echo 'why $@ failed'; echo 'warning of $@' >&2; exit 3
+long:
+	@trap 'sleep 0.1; touch cleaned; exit 1' INT TERM; touch began; while true; do sleep 0.01; done
+ci:
+	@$(PYTHON) $(SCRIPT) $(MAKE_COMMAND) before,after,other
+"""
+PASSED = [
+    "Running other, before, after. VERBOSE=1 shows their output.",
+    "before  passed N s  2 passed, 1 skipped, 97% covered",
+    "  a.py:1: DeprecationWarning: old",
+    "after   passed N s",
+    "other   passed N s",
+    "All 3 gates passed in N s.",
+    "These ran at the same time: other; before, then after.",
+]
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Return a folder whose Makefile has gates that take no time."""
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "Makefile").write_text(GATES)
+    return Project(tmp_path)
+
+
+def run(project, *gates, **variables):
+    """Run gates; return their exit code, and the lines that they print, without times and numbers."""
+    return result(project.run(sys.executable, SCRIPT, "make", *gates, **variables))
+
+
+def result(done):
+    text = re.sub(r" +[\d.]+ s\b", " N s", done.stdout)
+    return done.returncode, re.sub(r"(Makefile):\d+", r"\1", text).splitlines()
+
+
+def test_passing_gates_print_results_and_warnings(project):
+    assert run(project, "other", "before,after") == (0, PASSED)
+
+
+def test_failing_gates_print_all_and_the_first_one_last(project):
+    assert run(project, "lint,test,before") == (
+        1,
+        [
+            "Running lint, test, before. VERBOSE=1 shows their output.",
+            *["lint    FAILED N s", "test    FAILED N s"],
+            PASSED[1],
+            PASSED[2],
+            *["", "==== test ====", "why test failed", "warning of test"],
+            "make: *** [Makefile: test] Error 3",
+            *["", "==== lint ====", "why lint failed", "warning of lint"],
+            "make: *** [Makefile: lint] Error 3",
+            "",
+            "2 of 3 gates failed. Fix these, then run make ci again:",
+            "  make lint  # make format fixes style and format",
+            '  make test  # make test ARGS="--no-cov -k NAME" runs one test',
+        ],
+    )
+
+
+def test_verbose_gates_run_in_turn_and_print_all(project):
+    code, lines = run(project, "before,after", "other,lint", VERBOSE="1")
+    assert code == 1
+    assert lines == [
+        *["a.py:1: DeprecationWarning: old", "==== 2 passed, 1 skipped in 0.10s ===="],
+        *["TOTAL   146   4   14   0   97%", "before  passed N s"],
+        *["test -e before", "word", "after   passed N s"],
+        "until [ -e after ]; do sleep 0.01; done; sleep 0.2",
+        *["routine", "other   passed N s"],
+        *["why lint failed", "warning of lint"],
+        *["make: *** [Makefile: lint] Error 3", "lint    FAILED N s"],
+        *["", "1 of 4 gates failed. Fix these, then run make ci again:"],
+        "  make lint  # make format fixes style and format",
+    ]
+
+
+def test_gates_get_the_variables_and_no_jobs_of_make(project):
+    done = project.make(
+        *("ci", "--jobs=4", f"PYTHON={sys.executable}", f"SCRIPT={SCRIPT}"),
+        "WORD=-j4 a word",
+        VERBOSE="1",
+    )
+    assert done.returncode == 0
+    assert "\nword -j4 a word\n" in done.stdout
+    assert "jobserver" not in done.stdout
+
+
+def test_ctrl_c_ends_the_gates_after_they_cleaned_up(project):
+    child = pexpect.spawn(
+        sys.executable,
+        [SCRIPT, "make", "before", "long"],
+        cwd=project.path,
+        env=clean_environment(TERM="xterm-256color", TMPDIR=str(project / "tmp")),
+        encoding="utf-8",
+    )
+    wait_until((project / "began").exists)
+    child.expect_exact("97% covered")
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    child.close()
+
+    assert child.exitstatus == 130
+    assert "Interrupted while these ran: long.\r\n" in child.before
+    assert "\x1b" not in child.before
+    assert (project / "cleaned").exists()
+    assert not list((project / "tmp").iterdir())
+
+
+def test_sigterm_ends_the_gates(project):
+    child = subprocess.Popen(
+        [sys.executable, SCRIPT, "make", "long"],
+        cwd=project.path,
+        env=clean_environment(TMPDIR=str(project / "tmp")),
+        stdout=subprocess.DEVNULL,
+    )
+    wait_until((project / "began").exists)
+    child.send_signal(signal.SIGTERM)
+
+    assert child.wait(10) == 128 + signal.SIGTERM
+    assert (project / "cleaned").exists()
+    assert not list((project / "tmp").iterdir())
+
+
+@pytest.mark.slow
+def test_make_ci_reports_every_gate_that_fails(render):
+    project = render(coverage_threshold=0).with_one_short_test().installed()
+    breaks = reversed(
+        BREAKS.values()
+    )  # The first one of each gate has no other effect.
+    damages = {gate: (damage, text) for damage, (gate, text) in breaks}
+    for damage, _ in damages.values():
+        damage(project)
+
+    done = project.make("ci")
+
+    assert done.returncode == 2
+    code, lines = result(done)
+    failed = [line.split()[0] for line in lines if " FAILED N s" in line]
+    assert (
+        sorted(failed)
+        == ["check", "check-migrations", "lint", "test"]
+        == sorted(damages)
+    )
+    for _, text in damages.values():
+        assert text in done.stdout
