@@ -1,6 +1,7 @@
 """The documentation agrees with the template, and its commands work."""
 
 import ast
+import os
 import re
 import shutil
 
@@ -8,51 +9,64 @@ import pytest
 import yaml
 
 from tests.deployment.platforms import platform_of
+from tests.docs.commands import commands_of
 from tests.support.machine import give_up
 from tests.support.options import FULL, TEMPLATE, combinations
 from tests.support.project import Project
 
 PAGES = [TEMPLATE / "README.md", *sorted(TEMPLATE.glob("docs/**/*.md"))]
 
-# Commands of the generated pages that other tests run
+# Commands of the generated pages that other tests run, with a word that they have
 ELSEWHERE = {
-    "make ci",  # test_generated.py
-    "make newest",  # test_nightly.py
-    "make e2e",  # test_e2e.py, as the next two
-    "make e2e URL={{ staging_url }}",
-    'make e2e URL=" ~ staging_url ~ "',
-    "make browser",  # It downloads Chromium.
-    "make template-bundle",  # test_runs.py, as the next one
-    "make template-request",
-    "make dev",  # test_dev.py, as the next four
-    "make dev PORT=8001",
-    "make manage ARGS=createsuperuser",
-    "make worker",
-    "make beat",
-    "make services",
-    "make startapp NAME=blog",  # test_startapp.py
-    "make help",
-    "make publish",  # test_publish.py
+    "make ci": ("running/test_generated.py", "ci"),
+    "make newest": ("running/test_nightly.py", "newest"),
+    "make e2e": ("running/test_e2e.py", "e2e"),
+    "make e2e URL={{ staging_url }}": ("running/test_e2e.py", "URL"),
+    'make e2e URL=" ~ staging_url ~ "': ("running/test_e2e.py", "URL"),
+    "make browser": ("pipelines/test_runs.py", "browser"),
+    "make template-bundle": ("pipelines/test_runs.py", "template-update"),
+    "make template-request": ("pipelines/test_runs.py", "template-request"),
+    "make dev": ("running/test_dev.py", "dev"),
+    "make dev PORT=8001": ("running/test_dev.py", "PORT"),
+    "make manage ARGS=createsuperuser": ("running/test_dev.py", "createsuperuser"),
+    "make worker": ("running/test_dev.py", "worker"),
+    "make beat": ("running/test_dev.py", "beat"),
+    "make services": ("running/test_services.py", "services"),
+    "make startapp NAME=blog": ("running/test_startapp.py", "startapp"),
+    "make help": ("running/test_dev.py", "help"),
+    "make publish": ("image/test_publish.py", "publish"),
+    "make deploy": ("deployment/test_sequence.py", "deploy"),
+    "make deploy ENVIRONMENT=staging": ("deployment/test_sequence.py", "deploy"),
+    "make rollback": ("deployment/test_sequence.py", "rollback"),
+    "make tools": ("deployment/test_tools.py", "tools"),
+    "make image": ("image/test_image.py", "image"),
+    "make audit": ("pipelines/test_runs.py", "audit"),
+    "gunicorn --config config/gunicorn.py": ("running/test_server.py", "gunicorn"),
+    "celery --quiet --app config worker": ("running/test_worker.py", "worker"),
+    "celery --quiet --app config beat --schedule /tmp/beat": (
+        "running/test_worker.py",
+        "beat",
+    ),
+    "python manage.py collectstatic --noinput": (
+        "running/test_server.py",
+        "collectstatic",
+    ),
+}
+# Commands that no test runs
+NOT_RUN = {
     # These need a registry with an image.
-    "docker buildx imagetools inspect IMAGE:COMMIT --format '{{ \"{{ json .Provenance }}\" }}'",
-    "docker buildx imagetools inspect IMAGE:COMMIT --format '{{ \"{{ json .SBOM }}\" }}'",
-    "make deploy",  # test_sequence.py, as the next two
-    "make deploy ENVIRONMENT=staging",
-    "make rollback",
-    "make smoke",  # test_smoke.py
-    "make tools",  # test_tools.py
-    "make image",  # test_image.py, as the next five
+    *(
+        "docker buildx imagetools inspect IMAGE:COMMIT --format"
+        f" '{{{{ \"{{{{ json .{part} }}}}\" }}}}'"
+        for part in ("Provenance", "SBOM")
+    ),
+    # These need Compose. tests/image/test_files.py checks its file, and test_image.py runs
+    # the command and the variables of its service for production.
     "docker compose up --build",
     "docker compose run --rm test",
     "docker compose run --rm test pytest --no-cov -k health",
     "docker compose run --rm web python manage.py makemigrations",
     "docker compose --profile production up --build proxy",
-    "make audit",  # test_runs.py
-    "uvx copier update",  # test_copier.py
-    "gunicorn --config config/gunicorn.py",  # test_server.py, as the next three
-    "celery --quiet --app config worker",
-    "celery --quiet --app config beat --schedule /tmp/beat",
-    "python manage.py collectstatic --noinput",
 }
 GENERATED = "".join(
     path.read_text()
@@ -67,14 +81,6 @@ GENERATED = "".join(
 )
 # test_sequence.py, test_smoke.py and test_tools.py run these.
 DEPLOYMENT = r"make tools|make (deploy|rollback)( ENVIRONMENT=(staging|production))?( RELEASE=0123abcd)?( SKIP_STAGING=yes( IMAGE=\S+)?)?|make smoke URL=https\S+"
-
-
-def commands(text):
-    """Return the commands of a page: lines of console blocks, and those in its text."""
-    blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
-    text_of_blocks = re.sub(r"{%.*%}\n", "", "".join(blocks))
-    lines = [line.partition("#")[0].strip() for line in text_of_blocks.splitlines()]
-    return {*lines, *re.findall(r"`((?:make|uvx|python) [^`]+)`", text)} - {""}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +115,7 @@ WITH_TARGET = {
 def test_manual_has_existing_commands_of_its_platform(rendered, answers):
     platform = platform_of(**answers)
     page = rendered(**answers).read("docs/deployment.md")
-    found = commands(page) | set(re.findall(f"`({platform.tool} [^`]+)`", page))
+    found = commands_of(page) | set(re.findall(f"`({platform.tool} [^`]+)`", page))
 
     for command in found - {
         "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
@@ -137,6 +143,18 @@ def test_manual_lists_every_variable_of_a_deployment(rendered, answers):
         assert re.search(rf"^\| (`\w+`, )?`{name}`", page, re.MULTILINE), name
 
 
+def test_commands_that_no_test_runs_are_documented():
+    assert commands_of(GENERATED) >= NOT_RUN
+
+
+@pytest.mark.parametrize("command", ELSEWHERE)
+def test_other_file_runs_the_command(command):
+    name, word = ELSEWHERE[command]
+
+    assert command in commands_of(GENERATED)
+    assert re.search(rf"\b{word}\b", (TEMPLATE / "tests" / name).read_text())
+
+
 @pytest.fixture(scope="module")
 def project(render_for_module, template, tmp_path_factory):
     """Return a project of a release of the template, which is its newest."""
@@ -152,7 +170,9 @@ def project(render_for_module, template, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", sorted(commands(GENERATED) - ELSEWHERE))
+@pytest.mark.parametrize(
+    "command", sorted(commands_of(GENERATED) - ELSEWHERE.keys() - NOT_RUN)
+)
 def test_commands_of_the_generated_pages_work(project, command):
     if command.startswith("python manage.py"):
         # In production the environment is active; here make activates it.
@@ -171,3 +191,23 @@ def test_commands_of_the_generated_pages_work(project, command):
         project.run("git", "stash", "--include-untracked")
 
     project.run_ok("bash", "-c", command)
+
+
+@pytest.mark.slow
+def test_list_of_many_projects_has_their_versions(project, tmp_path):
+    page = (TEMPLATE / "docs/update.md").read_text()
+    command = next(it for it in commands_of(page) if it.startswith("for project in"))
+    (tmp_path / "shop").symlink_to(project.path)
+    programs = tmp_path / ".programs"
+    programs.mkdir()
+    # A stand-in for jq, which shows what it gets
+    (programs / "jq").write_text(
+        '#!/bin/sh\npython3 -c "import json, sys; print(json.load(sys.stdin))"\n'
+    )
+    (programs / "jq").chmod(0o755)
+
+    path = f"{programs}:{os.environ['PATH']}"
+    done = project.run("bash", "-c", f"cd {tmp_path} && {command}", PATH=path)
+
+    assert done.returncode == 0, done.stdout
+    assert "'version': 'v1.0.0'" in done.stdout
