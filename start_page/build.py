@@ -21,7 +21,7 @@ SHORT = 36
 
 def build(place, address=""):
     """Write the page and its data into a folder; `address` is that of the template."""
-    document = contents().document()
+    document = contents().document
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     page = jinja2.Environment(
@@ -68,11 +68,12 @@ def pack(document):
     return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
 
 
-def main():
+def main(arguments=None):
+    """Build the page with the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--address", default="", help="the template's git address")
     parser.add_argument("--place", type=Path, default=PLACE, help="the new folder")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     build(options.place, options.address)
     for path in sorted(options.place.iterdir()):
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")

@@ -31,21 +31,15 @@ BEGIN, MIDDLE, END = "\ue000", "\ue001", "\ue002"
 MARK = re.compile(f"({BEGIN}\\d+{MIDDLE}|{END})")
 ANSWERS = "_copier_answers"
 # Statements that only set a name: what reads it depends on what they read.
-SILENT = (
-    nodes.Assign,
-    nodes.AssignBlock,
-    nodes.Extends,
-    nodes.FromImport,
-    nodes.Import,
-)
-SILENT += (nodes.Macro,)
+SILENT = (nodes.Assign, nodes.AssignBlock, nodes.Macro)
+SILENT += (nodes.Extends, nodes.FromImport, nodes.Import)
 
 
 class Marks:
     """The marks of templates: each stands for a part, and knows the names that the part reads."""
 
     def __init__(self):
-        self.names, self.leaves, self.parsed = [], set(), {}
+        self.names, self.leaves = [], set()
 
     def parse(self, parse, source, name, filename):
         """Parse a template as Jinja's environment does, with marks, unless others import it."""
@@ -82,10 +76,8 @@ class Marks:
             return set(), False
         if isinstance(node, nodes.Include):
             return names_in(node.template), False
-        return (
-            names_in(node).union(*map(included_names, node.find_all(nodes.Include))),
-            True,
-        )
+        included = map(included_names, node.find_all(nodes.Include))
+        return names_in(node).union(*included), True
 
     def around(self, node, names, is_leaf):
         """Return a statement between two marks."""
@@ -98,6 +90,7 @@ class Marks:
 
 
 def text(content, near):
+    """Return a statement that prints a text, at the line of another node."""
     data = nodes.TemplateData(content, lineno=near.lineno)
     return nodes.Output([data], lineno=near.lineno)
 

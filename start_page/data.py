@@ -131,6 +131,7 @@ class Contents:
             for workflow, jobs in tables.items()
         }
 
+    @functools.cached_property
     def document(self):
         """Return everything that the page reads, for JSON."""
         questions = [

@@ -37,8 +37,9 @@ def worker():
 
 @dataclass(frozen=True)
 class Choice:
-    """A value that a question can have: its label, and why it may be refused."""
+    """A value that a question can have: its label, and Jinja that renders why it is refused."""
 
+    question: str
     label: str
     value: object
     validator: str
@@ -47,8 +48,10 @@ class Choice:
 def read_choices(name):
     """Return the choices of a question, in the order in which Copier lists them."""
     question = QUESTIONS[name]
+    validator = question.get("validator", "")
     if question["type"] == "bool":
-        return [Choice("No", False, ""), Choice("Yes", True, "")]
+        values = {"No": False, "Yes": True}
+        return [Choice(name, label, it, validator) for label, it in values.items()]
     listed = question["choices"]
     if isinstance(listed, list):
         listed = {value: value for value in listed}
@@ -57,7 +60,7 @@ def read_choices(name):
     for label, choice in listed.items():
         value = choice["value"] if isinstance(choice, dict) else choice
         if value in values_of(name):
-            found.append(Choice(label, value, refusals[value]))
+            found.append(Choice(name, label, value, refusals[value] + validator))
     return found
 
 
@@ -199,8 +202,9 @@ def asked(name, answers):
 
 
 def refusal(choice, answers):
-    """Return why Copier refuses a choice after these answers, or an empty text."""
-    return template(choice.validator).render(context(answers)).strip()
+    """Return why Copier refuses a choice with these other answers, or an empty text."""
+    values = context(answers | {choice.question: choice.value})
+    return template(choice.validator).render(values).strip()
 
 
 def accepted(answers):

@@ -12,6 +12,7 @@ from tests.support.options import (
     ENFORCING,
     EVERY_COMBINATION,
     OTHER_REGISTRY,
+    TEMPLATE,
 )
 from tests.support.rendering import digest, renders
 
@@ -62,6 +63,12 @@ def test_data_equals_projects_with_unusual_answers():
     renders.render(OTHERS)
 
     assert not differences((answers, renders.tree(answers)) for answers in OTHERS)
+
+
+def test_manual_states_the_number_of_sets_of_answers():
+    page = (TEMPLATE / "docs/start-page.md").read_text()
+
+    assert f"allow {len(combinations(frozenset(ORDER))):,} sets of answers" in page
 
 
 def test_data_varies_with_every_question_that_has_choices():

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from playwright.sync_api import sync_playwright
 
-from start_page.build import build
+from start_page.build import main
 from start_page.data import contents
 from start_page.questions import CHOICES, ORDER, combinations, defaults, key
 from tests.pipelines.readers import read
@@ -60,7 +60,7 @@ HASHES = """async ([several, source]) => {
 def folder(tmp_path_factory):
     """Return a folder with the built page."""
     place = tmp_path_factory.mktemp("page") / "start-page"
-    build(place)
+    main(["--place", str(place)])
     return place
 
 
@@ -171,6 +171,17 @@ def test_shown_files_equal_those_that_copier_renders(visit):
 
 def test_page_with_its_data_is_small(folder):
     assert sum(path.stat().st_size for path in folder.iterdir()) < LIMIT
+
+
+def test_address_of_the_build_is_in_the_command(chromium, tmp_path):
+    main(["--place", str(tmp_path / "page"), "--address", "https://a.b/it's.git"])
+    page = chromium.new_page()
+    page.goto((tmp_path / "page/index.html").as_uri())
+    page.wait_for_function("globalThis.startPage")
+
+    command = page.locator("#command").inner_text()
+    assert shlex.split(command)[-2:] == ["https://a.b/it's.git", "my-project"]
+    page.close()
 
 
 def test_page_without_data_has_the_questions_and_a_reason(chromium, folder, tmp_path):
