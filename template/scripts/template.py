@@ -263,22 +263,11 @@ def update(template, options):
     print(f"  rm -f {lock} && git reset --hard && git clean -d --force")
     print(f"  git switch {here} && git branch -D {BRANCH}")
     git("switch", "--quiet", "--create", BRANCH)
-    code, _, error = run_git("cherry-pick", "--no-commit", change.new)
-    unmerged = split(git("ls-files", "--unmerged", "-z"))
-    if code and not unmerged:
-        roll_back()
-        raise Refused(f"git cannot merge the template: {error.strip()}")
-    others = ("ls-files", "--others", "--exclude-standard", "-z")
-    found = split(git(*others, "--directory", "--no-empty-directory"))
-    # The next commit would have them.
-    if exposed := [name for name in found if name not in change.report["files"]]:
-        roll_back()
-        refuse(
-            "With the update, git no longer ignores these files. Move them, or add them "
-            "to your part of .gitignore:",
-            exposed,
-        )
-    conflicts, kept = judge(unmerged)
+    try:
+        conflicts, kept = judge(merge(change))
+    except Refused as reason:
+        roll_back(reason)
+        raise
     if kept:
         git("--literal-pathspecs", "rm", "--quiet", "--force", "--", *kept)
     # Not merged: it must record what Copier has copied.
@@ -315,15 +304,39 @@ def update(template, options):
     return report, 0
 
 
-def roll_back():
-    """Undo a merge that has begun. There were no changes before, so none are lost."""
-    git("reset", "--quiet", "--hard")
-    git("clean", "--quiet", "-d", "--force")
-    git("checkout", "--quiet", "-")
-    git("branch", "-D", BRANCH)
-
-
 COMMANDS = {"status": status, "diff": diff, "update": update}
+
+
+def merge(change):
+    """Merge the change, and return what git prints for each version of a file in conflict.
+
+    Raises Refused if git cannot finish, or if it would then commit files that it ignores now.
+    """
+    code, _, error = run_git("cherry-pick", "--no-commit", change.new)
+    unmerged = split(git("ls-files", "--unmerged", "-z"))
+    if code and not unmerged:
+        raise Refused(f"git cannot merge the template: {error.strip()}")
+    others = ("ls-files", "--others", "--exclude-standard", "-z")
+    found = split(git(*others, "--directory", "--no-empty-directory"))
+    refuse(
+        "With the update, git no longer ignores these files. Move them, or add them "
+        "to your part of .gitignore:",
+        [name for name in found if name not in change.report["files"]],
+    )
+    return unmerged
+
+
+def roll_back(reason):
+    """Undo a merge that has begun. There were no changes before, so none are lost."""
+    try:
+        git("reset", "--quiet", "--hard")
+        git("clean", "--quiet", "-d", "--force")
+        git("checkout", "--quiet", "-")
+        git("branch", "-D", BRANCH)
+    except Refused as error:
+        raise Refused(
+            f"{reason}\n{error}\nRemove the cause, and run the commands above."
+        ) from None
 
 
 def newer_versions(template):
@@ -536,15 +549,15 @@ def main():
         try:
             with Template() as template:
                 report, code = COMMANDS[options.command](template, options)
-        except Refused as error:
-            report, code = {"error": str(error)}, 2
-            print(error, file=sys.stderr)
         except (KeyboardInterrupt, BrokenPipeError) as error:
             report, code = {"error": "Interrupted"}, 130
             print("Interrupted", file=sys.stderr)
             if isinstance(error, BrokenPipeError):
                 # The rest of the output has nowhere to go.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), place)
+        except (Refused, OSError) as error:
+            report, code = {"error": str(error)}, 2
+            print(error, file=sys.stderr)
     if options.json:
         print(json.dumps(report, indent=2))
     sys.exit(code)

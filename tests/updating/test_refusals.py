@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.support.project import Project
-from tests.updating.small import SCRIPT, run, state, write
+from tests.updating.small import SCRIPT, run, state, undo, write
 
 
 def refusal(project, *options):
@@ -78,12 +78,38 @@ def test_file_whose_changes_git_hides_is_refused(small):
     assert "mine\n" in small.read("same")
 
 
+def break_a_filter(project, name):
+    """Let git fail when it writes a file, as Git LFS does without a network."""
+    (project / ".gitattributes").write_text(f"{name} filter=broken\n")
+    settings = {"clean": "cat", "smudge": "false", "required": "true"}
+    for setting, value in settings.items():
+        project.run_ok("git", "config", f"filter.broken.{setting}", value)
+    project.commit()
+
+
 def test_merge_that_git_cannot_finish_is_rolled_back(small):
-    (small / ".gitattributes").write_text("added filter=broken\n")
-    for setting, value in {"smudge": "false", "required": "true"}.items():
-        small.run_ok("git", "config", f"filter.broken.{setting}", value)
-    small.commit()
+    break_a_filter(small, "added")
     assert "git cannot merge the template: error: external filter" in refusal(small)
+
+
+def test_merge_that_cannot_be_rolled_back_names_the_commands(small):
+    break_a_filter(small, "extra")
+    before = state(small)
+    done = run(small, "update")
+    assert (done.returncode, state(small) != before) == (2, True)
+    assert "git cannot merge the template: error: external filter" in done.stdout
+    assert done.stdout.endswith("Remove the cause, and run the commands above.\n")
+    small.run_ok("git", "config", "filter.broken.smudge", "cat")
+    undo(small, done.stdout)
+    assert state(small) == before
+
+
+def test_folder_of_git_that_cannot_be_written_is_refused(small):
+    (small / ".git/template-update.lock").mkdir()
+    done = run(small, "status")
+    assert done.returncode == 2
+    assert done.stdout.startswith("[Errno 21] Is a directory: ")
+    assert done.stdout.count("\n") == 1
 
 
 def test_git_that_is_too_old_is_refused(small, tmp_path):
