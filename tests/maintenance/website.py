@@ -37,12 +37,7 @@ INDEX = "docs/README.md"
 MERMAID = "12.3.0"
 MERMAID_HASH = "sha512-4113TdXeLAsMruJ79OpFL5O8+LTFXhQqZ260rF3tgUmiNAtRm4Uume04I+65PRN6yZ69J4f8rVYWW8zRk65UYw=="
 # Otherwise the id of a diagram is the time, and two of one millisecond are drawn as one.
-DRAW = """
-mermaid.initialize({
-  deterministicIds: true,
-  theme: document.documentElement.dataset.theme === "dark" ? "dark" : "default",
-});
-"""
+DRAW = "mermaid.initialize({deterministicIds: true});"
 # A relative link: its file and its anchor
 LINK = re.compile(r"\]\((?![a-z]+:|#)([^)#\s]+)(#[^)]*)?\)")
 STYLE = """
