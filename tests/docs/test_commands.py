@@ -23,7 +23,10 @@ RUN_BY = {
         "tests/maintenance/test_release_diff.py",
         "print_difference(",
     ),
-    "make start-page.*": ("tests/page/test_page.py", "build(place)"),
+    "make start-page.*": (
+        "tests/page/test_page.py",
+        "from start_page.build import main",
+    ),
     "make test-update .*": ("tests/updating/test_random.py", 'environ.get("RUNS")'),
     r"\.\./slipway/\.venv/bin/python .*": ("tests/updating/small.py", "SCRIPT"),
     "uvx copier (copy|update).*": ("tests/rendering/test_copier.py", "*COPIER,"),
