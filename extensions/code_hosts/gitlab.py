@@ -56,7 +56,7 @@ def download():
 def get(address):
     """Return what the API answers. Exits with the reason if it fails."""
     sent = urllib.request.Request(PROJECT + address)
-    token = os.environ.get("TEMPLATE_TOKEN", "")
+    token = os.environ.get("TEMPLATE_TOKEN", "").strip()
     # Not for the server of another address to which GitLab may redirect.
     sent.add_unredirected_header("Authorization", f"Bearer {token}")
     try:

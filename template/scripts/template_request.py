@@ -247,7 +247,7 @@ def main():
     try:
         if sys.argv[1:] == ["bundle"]:
             bundle()
-        elif token := os.environ.get("TEMPLATE_TOKEN"):
+        elif token := os.environ.get("TEMPLATE_TOKEN", "").strip():
             request(token)
         else:
             sys.exit(f"TEMPLATE_TOKEN is not set: see {SECTION}.")

@@ -376,6 +376,12 @@ def test_wrong_token_opens_nothing(host, token, reason):
     assert "template-update" not in host.git("branch", "--list")
 
 
+@of_each_host
+def test_space_around_a_token_is_ignored(host):
+    # An error about such a header would print the token.
+    assert host.request(token=" secret-full\n").startswith(f"{TITLE}: https://host/")
+
+
 def test_missing_token_is_named(host):
     host.bundle()
     assert "TEMPLATE_TOKEN is not set" in host.request(token="", code=1)
