@@ -60,7 +60,9 @@ def page(title, name, answers):
     """Return a page of a project, with a title of its own and the answers above its text."""
     text = project(**answers).read(name)
     _, _, text = text.partition("\n")
-    stated = ", ".join(f"`{key}={str(value).lower()}`" for key, value in answers.items())
+    stated = ", ".join(
+        f"`{key}={str(value).lower()}`" for key, value in answers.items()
+    )
     note = (
         f":::{{note}}\n`{name}` of a project with {stated}."
         " A project has only the parts that it needs.\n:::\n"
