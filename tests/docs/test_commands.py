@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.docs.commands import commands_of
+from tests.docs.pages import commands_of
 from tests.support.options import TEMPLATE
 
 PAGES = [TEMPLATE / "README.md", *sorted((TEMPLATE / "docs").glob("*.md"))]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.deployment.platforms import platform_of
-from tests.docs.commands import commands_of
+from tests.docs.pages import Page, commands_of
 from tests.support.machine import give_up
 from tests.support.options import FULL, TEMPLATE, combinations
 from tests.support.project import Project
@@ -84,11 +84,15 @@ DEPLOYMENT = r"make tools|make (deploy|rollback)( ENVIRONMENT=(staging|productio
 
 
 @pytest.mark.parametrize(
-    "page", PAGES, ids=lambda page: str(page.relative_to(TEMPLATE))
+    "page",
+    [*PAGES, TEMPLATE / "CHANGELOG.md"],
+    ids=lambda page: str(page.relative_to(TEMPLATE)),
 )
-def test_links_lead_to_existing_files(page):
-    for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
-        assert (page.parent / target).exists(), target
+def test_links_lead_to_existing_files_and_headings(page):
+    for target, anchor in Page(page.read_text()).links:
+        linked = (page.parent / target) if target else page
+        assert linked.exists(), target
+        assert not anchor or anchor in Page(linked.read_text()).anchors, anchor
 
 
 def test_documented_make_targets_exist():

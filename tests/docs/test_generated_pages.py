@@ -4,11 +4,9 @@ import functools
 import os
 import re
 
+from tests.docs.pages import Page
 from tests.support.rendering import renders
 
-LINK = re.compile(r"\]\((?![a-z]+:)([^)#\s]*)(?:#([^)]*))?\)")
-TARGET = re.compile(r"(?:^ *|`)make (?:-C \S+ )?([a-z0-9-]+)", re.MULTILINE)
-FILE = re.compile(r"`([\w.-]+/[\w./-]*|[\w-]+\.(?:py|md|toml|ya?ml|txt|json))`")
 # What a run makes, what the page tells to make, and images
 OTHERS = {
     ".cache/deploy.log",
@@ -35,23 +33,6 @@ OTHERS = {
     "reports/template.bundle",
     "tests.py",
 }
-
-
-class Page:
-    """What a page names, and the anchors that it has."""
-
-    def __init__(self, text):
-        self.links = LINK.findall(text)
-        self.targets = set(TARGET.findall(text))
-        self.files = {name.strip("/") for name in FILE.findall(text)} - OTHERS
-        prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-        self.anchors = {anchor(it) for it in re.findall("^#+ (.*)$", prose, re.M)}
-
-
-def anchor(heading):
-    """Return the anchor that GitHub and GitLab give a heading."""
-    text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
-    return re.sub(r"[^\w\- ]", "", text).strip().replace(" ", "-")
 
 
 @functools.cache
@@ -95,7 +76,7 @@ def faults(tree):
             elif wanted and wanted not in pages[target].anchors:
                 yield f"{name} has a link to {path}#{wanted}"
         yield from (f"{name} names make {it}" for it in page.targets - targets)
-        yield from (f"{name} names {it}" for it in page.files - known)
+        yield from (f"{name} names {it}" for it in page.files - OTHERS - known)
 
 
 def test_pages_name_what_their_project_has(every_pipeline):

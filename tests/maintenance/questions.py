@@ -38,9 +38,9 @@ def answers(name):
             f"`{value}`" + f" {named[value]}" * (named[value] != value)
             for value in choices(name)
         )
-    # All other lines are tags.
-    messages = re.findall(r"^ *([^\s{].*)$", question["validator"], re.MULTILINE)
-    return " ".join(messages)
+    # Each message follows the tag with its condition.
+    pairs = re.findall(r"{%(.*)%}\s*([^\s{].*)", question["validator"])
+    return " ".join(message for condition, message in pairs if name in condition)
 
 
 def default(name):

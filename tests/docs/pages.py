@@ -1,0 +1,34 @@
+"""What a page names: commands, make targets, files, links and its own anchors."""
+
+import re
+
+BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+INLINE = re.compile(r"`((?:make|uvx|python) [^`]+)`")
+
+LINK = re.compile(r"\]\((?![a-z]+:)([^)#\s]*)(?:#([^)]*))?\)")
+TARGET = re.compile(r"(?:^ *|`)make (?:-C \S+ )?([a-z0-9-]+)", re.MULTILINE)
+FILE = re.compile(r"`([\w.-]+/[\w./-]*|[\w-]+\.(?:py|md|toml|ya?ml|txt|json))`")
+
+
+def commands_of(text):
+    """Return the commands of a page: lines of console blocks, and those in its text."""
+    blocks = re.sub(r"{%.*%}\n", "", "".join(BLOCK.findall(text)))
+    lines = [line.partition("#")[0].strip() for line in blocks.splitlines()]
+    return {*lines, *INLINE.findall(text)} - {""}
+
+
+class Page:
+    """What a page names, and the anchors that it has."""
+
+    def __init__(self, text):
+        self.links = LINK.findall(text)
+        self.targets = set(TARGET.findall(text))
+        self.files = {name.strip("/") for name in FILE.findall(text)}
+        prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+        self.anchors = {anchor(it) for it in re.findall("^#+ (.*)$", prose, re.M)}
+
+
+def anchor(heading):
+    """Return the anchor that GitHub and GitLab give a heading."""
+    text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
+    return re.sub(r"[^\w\- ]", "", text).strip().replace(" ", "-")
