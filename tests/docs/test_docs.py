@@ -38,6 +38,7 @@ ELSEWHERE = {
     "make deploy": ("deployment/test_sequence.py", "deploy"),
     "make deploy ENVIRONMENT=staging": ("deployment/test_sequence.py", "deploy"),
     "make rollback": ("deployment/test_sequence.py", "rollback"),
+    "make smoke RELEASE=HEAD": ("deployment/test_sequence.py", "RELEASE=HEAD"),
     "make tools": ("deployment/test_tools.py", "tools"),
     "make image": ("image/test_image.py", "image"),
     "make audit": ("pipelines/test_runs.py", "audit"),
