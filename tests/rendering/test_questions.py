@@ -13,9 +13,11 @@ import yaml
 from tests.support.options import (
     CONFIGURATION,
     DEFAULTS,
+    FULL,
     QUESTIONS,
     TEMPLATE,
     choices,
+    labels,
 )
 from tests.support.rendering import quick_copier
 
@@ -271,6 +273,13 @@ def test_question_fits_a_terminal_of_80_columns(name):
     assert len(QUESTIONS[name]["help"]) <= 76  # Copier cuts the rest.
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in QUESTIONS if "choices" in QUESTIONS[name]]
+)
+def test_choices_fit_a_terminal_of_80_columns(name):
+    assert all(len(label) <= 77 for label in labels(name).values())
+
+
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_only_boolean_questions_are_named_use(name):
     assert name.startswith("use_") == (QUESTIONS[name]["type"] == "bool")
@@ -443,6 +452,75 @@ def test_folder_next_to_a_django_project_is_accepted(bare_template, tmp_path):
     with quick_copier():
         new = tmp_path / "new"
         copier.run_copy(str(bare_template), new, defaults=True, quiet=True)
+
+
+# Closing message
+
+MADE_BY_DEFAULT = """\
+Python 3.13, Django 6.1, PostgreSQL
+Pipeline: GitHub Actions
+Checks: 90 % coverage, vulnerabilities: report, unsafe migrations: warn
+Packages: Renovate proposes newer ones
+Template: make template-update brings newer versions
+"""
+# What the message lists for some answers, in place of a default or as well
+MADE = {
+    "plain": ({}, []),
+    "redis": (FULL, ["Redis: the cache, Celery, Channels"]),
+    "cache": ({"use_redis": True}, ["Redis: the cache"]),
+    "docker": ({"use_docker": True}, ["Docker: an image, and Compose"]),
+    "e2e": ({"use_e2e": True}, ["Pipeline: GitHub Actions, with tests in a browser"]),
+    "gitlab": ({"ci_provider": "gitlab"}, ["Pipeline: GitLab CI"]),
+    "lts": (
+        {"django_version": "5.2", "python_version": "3.12"},
+        ["Python 3.12, Django 5.2, PostgreSQL"],
+    ),
+    "enforce": (
+        {
+            "dependency_audit": "enforce",
+            "migration_safety": "enforce",
+            "coverage_threshold": 100,
+        },
+        [
+            "Checks: 100 % coverage, vulnerabilities: enforce, unsafe migrations: enforce"
+        ],
+    ),
+    "job": (
+        {"template_updates": "job"},
+        ["Template: a nightly job brings newer versions"],
+    ),
+} | {
+    target: (
+        {"deploy_target": target, "use_docker": True},
+        [
+            "Docker: an image, and Compose",
+            f"Deployment: {target.capitalize()}, to staging and then to production",
+        ],
+    )
+    for target in choices("deploy_target")
+    if target != "none"
+}
+
+
+@pytest.mark.parametrize(("answers", "lines"), MADE.values(), ids=MADE)
+def test_closing_message_has_a_line_for_each_choice(
+    bare_template, tmp_path, monkeypatch, capsys, answers, lines
+):
+    monkeypatch.chdir(tmp_path)
+    with quick_copier():
+        copier.run_copy(str(bare_template), "new", answers, defaults=True)
+
+    message = capsys.readouterr().err
+    message = message[message.index("Made:") :]
+    printed = message.splitlines()
+    made = [line.strip() for line in printed[2 : printed.index("", 2)]]
+    usual = MADE_BY_DEFAULT.splitlines()
+    kinds = [line.partition(":")[0].split()[0] for line in lines]
+    kept = [line for line in usual if line.partition(":")[0].split()[0] not in kinds]
+    assert sorted(made) == sorted([*kept, *lines])
+    assert max(map(len, printed)) <= 80
+    assert "\n\n\n" not in message
+    assert not re.search(r"[ \n]\n\Z| \n", message)
 
 
 # Defaults
