@@ -85,7 +85,7 @@ def test_the_page_lists_the_tests_that_need_a_program():
     section = PAGE.partition("| Program |")[2].partition("\n\n")[0]
     giving_up = {
         name
-        for name in tracked("tests/*/test_*.py")
+        for name in tracked("tests/*/test_*.py", "tests/*/conftest.py")
         if IMPORT.search((TEMPLATE / name).read_text())
     }
 

@@ -6,58 +6,17 @@ import shutil
 import sys
 from pathlib import Path
 
-import pexpect
 import pytest
 
 from tests.support.options import QUESTIONS
-from tests.support.project import Project, clean_environment
+from tests.support.project import Project
+from tests.support.terminal import CLEAR, ENTER, Terminal
 
 # pexpect forks a worker of pytest-xdist, which has threads, and runs another program in it.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of forkpty:DeprecationWarning")
 
 ALWAYS_ASKED = [name for name in QUESTIONS if "when" not in QUESTIONS[name]]
 REDIS_QUESTIONS = {"use_celery", "use_channels"}
-ENTER = "\r"
-CLEAR = "\x15"
-
-
-class Terminal:
-    """A command in a terminal, whose questions a test answers."""
-
-    def __init__(self, *command, cwd, timeout=30, **variables):
-        self.asked = []
-        self.child = pexpect.spawn(
-            command[0],
-            list(command[1:]),
-            cwd=cwd,
-            # Do not request the position of the cursor: this terminal does not answer.
-            env=clean_environment(
-                TERM="xterm-256color",
-                PROMPT_TOOLKIT_NO_CPR="1",
-                COPIER_SETTINGS_PATH="/dev/null",
-                **variables,
-            ),
-            dimensions=(40, 80),
-            encoding="utf-8",
-            timeout=timeout,
-        )
-
-    def wait_for_question(self):
-        """Wait for a question not asked before and return its name, or None at the end."""
-        names = [name for name in QUESTIONS if name not in self.asked]
-        helps = [QUESTIONS[name]["help"] for name in names]
-        found = self.child.expect_exact([*helps, pexpect.EOF])
-        if found == len(names):
-            return None
-        self.asked.append(names[found])
-        return names[found]
-
-    def answer(self, **keys):
-        """Type the given keys at the given questions, and Enter at all others, to the end."""
-        while name := self.wait_for_question():
-            self.child.send(keys.get(name, ENTER))
-        self.child.close()
-        assert self.child.exitstatus == 0, self.child.before
 
 
 @pytest.fixture
@@ -71,7 +30,7 @@ def terminal():
 
     yield terminal
     for each in opened:
-        each.child.close(force=True)
+        each.close()
 
 
 @pytest.fixture
