@@ -4,6 +4,7 @@ import re
 import subprocess
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from tests.maintenance import questions, website
 from tests.pipelines.model import PIPELINE
@@ -156,6 +157,67 @@ def test_browser_draws_each_diagram(site, tmp_path):
     )
     assert len(set(ids)) == len(diagrams) > 2
     assert "Syntax error" not in drawn
+
+
+@pytest.fixture(scope="module")
+def troubleshooting(site):
+    """Yield the page "Troubleshooting", opened from disk in Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium())
+        page = browser.new_page()
+        page.goto(f"file://{site}/troubleshooting.html")
+        yield page
+        browser.close()
+
+
+@pytest.mark.parametrize(
+    ("message", "heading"),
+    [
+        (
+            "Refusing to deploy 1f3a to production: it is older than 9c2b, which runs "
+            "there. To roll production back, run `make rollback`. To deploy the older "
+            "commit anyway, set ALLOW_OLDER=yes. Nothing was changed.",
+            "Refusing to deploy … to …: it is older than …, which runs there",
+        ),
+        (
+            "https://example.com was not ready after 120 s: it responds with 502.",
+            "… was not ready after … s: ….",
+        ),
+        (
+            "blog.0002_rename is not applied: it got no lock within lock_timeout. End",
+            "…: it got no lock within lock_timeout",
+        ),
+        ("checksum MISMATCH", "Checksum mismatch: the downloaded … is not the pinned"),
+    ],
+)
+def test_pasted_message_leads_to_its_entry(troubleshooting, message, heading):
+    troubleshooting.get_by_label("Paste a message").fill(message)
+    troubleshooting.locator("#found a").first.click()
+
+    target = troubleshooting.locator("section:target > h3")
+    assert target.inner_text().startswith(heading)
+
+
+def test_each_heading_is_found_by_its_message(troubleshooting):
+    page = (TEMPLATE / "docs/troubleshooting.md").read_text()
+    headings = re.findall(r"^### (.*)$", page, re.MULTILINE)
+    messages = [heading.replace("…", "a thing") for heading in headings]
+    found = troubleshooting.evaluate(
+        "messages => messages.map(it => findMessage(it).map(entry => entry.title))",
+        messages,
+    )
+
+    assert [titles[:1] for titles in found] == [
+        [it.replace("`", "")] for it in headings
+    ]
+
+
+def test_text_of_no_message_has_no_entry(troubleshooting):
+    troubleshooting.get_by_label("Paste a message").fill("This is no message.")
+
+    assert (
+        troubleshooting.locator("#found").inner_text() == "No entry has this message."
+    )
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ INDEX = "docs/README.md"
 # Draws the diagrams in the browser. Its file needs none of the package's dependencies.
 MERMAID = "12.3.0"
 MERMAID_HASH = "sha512-4113TdXeLAsMruJ79OpFL5O8+LTFXhQqZ260rF3tgUmiNAtRm4Uume04I+65PRN6yZ69J4f8rVYWW8zRk65UYw=="
+# Finds the entry of a message, which has words that no search index knows
+FIND = Path(__file__).with_name("find_message.js")
 # Otherwise the id of a diagram is the time, and two of one millisecond are drawn as one.
 DRAW = "mermaid.initialize({deterministicIds: true});"
 # A relative link: its file and its anchor
@@ -87,11 +89,12 @@ def build(folder, texts):
     with tempfile.TemporaryDirectory() as temporary, docutils_namespace():
         sources = Path(temporary, "sources")
         files = {"_static/site.css": STYLE, **texts}
-        for name, text in files.items():
+        for name, content in files.items():
             path = sources / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
         shutil.copy(mermaid(), sources / "_static/mermaid.min.js")
+        shutil.copy(FIND, sources / "_static")
         warnings = io.StringIO()
         app = Sphinx(
             srcdir=sources,
@@ -110,10 +113,11 @@ def build(folder, texts):
 
 
 def pages():
-    """Return the text of each page of the site, by its path there."""
+    """Return the text of each page of the site, by its path there, and the images."""
     rendered = rendered_pages()
     written = {name: TEMPLATE / name for name in tracked("docs/*.md", "CHANGELOG.md")}
-    places = {name: place_of(name) for name in written}
+    images = {name: TEMPLATE / name for name in tracked("docs/*.png", "docs/*.svg")}
+    places = {name: place_of(name) for name in (*written, *images)}
     places["docs/decisions"] = "decisions/index.md"
     texts = {
         places[name]: relink(path.read_text(), name, places)
@@ -122,7 +126,8 @@ def pages():
     for place, (text, origin, others) in rendered.items():
         texts[place] = relink(text, origin, others, place)
     texts |= decisions(texts)
-    return texts | sections(texts.pop("index.md"), [*texts], rendered)
+    texts |= sections(texts.pop("index.md"), [*texts], rendered)
+    return texts | {places[name]: path.read_bytes() for name, path in images.items()}
 
 
 def place_of(name):
@@ -197,9 +202,9 @@ def toctree(names):
 
 
 def setup(app):
-    """Let Sphinx keep diagrams as text that Mermaid draws in the browser."""
+    """Let Sphinx keep diagrams as text that Mermaid draws, and load scripts."""
     app.add_directive("mermaid", Diagram)
-    app.connect("html-page-context", add_mermaid)
+    app.connect("html-page-context", add_scripts)
     return {"parallel_read_safe": True}
 
 
@@ -213,8 +218,10 @@ class Diagram(Directive):
         return [nodes.raw("", f'<pre class="mermaid">{text}</pre>', format="html")]
 
 
-def add_mermaid(app, pagename, templatename, context, doctree):
-    """Load Mermaid on the pages that have a diagram."""
+def add_scripts(app, pagename, templatename, context, doctree):
+    """Load Mermaid on the pages that have a diagram, and a search in Troubleshooting."""
+    if pagename == "troubleshooting":
+        app.add_js_file(FIND.name, loading_method="defer")
     if '<pre class="mermaid">' in context.get("body", ""):
         app.add_js_file("mermaid.min.js", priority=900)
         app.add_js_file(None, body=DRAW, priority=901)
@@ -228,7 +235,9 @@ def mermaid():
         with tempfile.TemporaryDirectory() as folder:
             command = [NODE, NPM, "pack", "--silent", f"mermaid@{MERMAID}"]
             command.append(f"--cache={folder}/cache")
-            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+            done = subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL)
+            if done.returncode:
+                sys.exit("Connect to the network: npm fetched no Mermaid.")
             (archive,) = Path(folder).glob("*.tgz")
             found = hashlib.sha512(archive.read_bytes()).digest()
             if f"sha512-{base64.b64encode(found).decode()}" != MERMAID_HASH:
