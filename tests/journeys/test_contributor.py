@@ -29,8 +29,8 @@ def test_contributor_sees_the_test_of_a_change_fail(slipway, shell, tmp_path):
     clone.edit("copier.yml", question, 80 * "x" + "?")
     code, after = terminal.run(test_fast)
 
-    count = len(QUESTIONS)
-    assert f" {count} passed in " in before
+    count = int(re.search(r" (\d+) passed in ", before)[1])
+    assert count >= len(QUESTIONS)
     assert code == 2
     assert f" 1 failed, {count - 1} passed in " in after
     assert "test_question_fits_a_terminal_of_80_columns[author_name]" in after
