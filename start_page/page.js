@@ -2,7 +2,7 @@
 /* The page reads data.js: decisions on each line of each file, as start_page/data.py makes them. */
 
 const find = (id) => document.getElementById(id);
-const REMOVED_AT_MOST = 20000; // edits of one file; beyond it, all lines count as changed
+const EDITS_AT_MOST = 3000; // lines of one file; beyond that, all lines count as changed
 
 /** The questions and files of the template, for any answers: numbers of choices, in order. */
 class Template {
@@ -121,11 +121,11 @@ function difference(before, after) {
 /** Return the shortest edit between two lists of lines: Myers, 1986. */
 function middle(old, now) {
   const whole = [...old.map((line) => ["-", line]), ...now.map((line) => ["+", line])];
-  if (!old.length || !now.length || old.length * now.length > REMOVED_AT_MOST ** 2) return whole;
+  if (!old.length || !now.length) return whole;
   const size = old.length + now.length;
   const reach = new Int32Array(2 * size + 3);
   const steps = [];
-  for (let edits = 0; edits <= size; edits += 1) {
+  for (let edits = 0; edits <= Math.min(size, EDITS_AT_MOST); edits += 1) {
     steps.push(reach.slice(size + 1 - edits - 1, size + 1 + edits + 2));
     for (let slant = -edits; slant <= edits; slant += 2) {
       const at = size + 1 + slant;

@@ -306,6 +306,8 @@ def test_marked_lines_turn_one_text_into_the_other(visit):
         other.insert(draw.randrange(len(other) + 1), "new\n")
         pairs.append([text, "".join(other)])
     pairs += [["", "a\nb"], ["a\nb", ""], ["a\nb", "b\na"], ["a", "a\n"], ["", ""]]
+    # Too many edits to search for the fewest
+    pairs.append(["".join(f"{it} {n}\n" for n in range(4000)) for it in "ab"])
     found = visit().evaluate("pairs => pairs.map(([a, b]) => difference(a, b))", pairs)
 
     for (before, after), lines in zip(pairs, found, strict=True):
