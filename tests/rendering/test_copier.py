@@ -155,6 +155,31 @@ def test_another_django_project_stays_as_it_is(repository, tmp_path):
         assert project.read("README.md") == "Theirs"
 
 
+def test_files_that_no_one_is_asked_about_stay_as_they_are(
+    repository, rendered, tmp_path
+):
+    project = Project(tmp_path / "a [new] folder")
+    deepest = max(rendered().files(), key=lambda name: name.count("/"))
+    names = [".github/workflows/ci.yml", ".gitignore", deepest, "README.md"]
+    for name in ("NOTES.md", *names):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("Theirs")
+    files = project.files()
+    options = ("-d", f"project_name={NAME}")
+    done = copy(repository, project.path, *options, refused=True)
+    found = f"Files are in the way: {', '.join(names)}. Move them, or add --overwrite."
+    assert (done.returncode, done.stdout.rstrip().endswith(found)) == (1, True)
+    assert project.files() == files
+
+    copy(repository, project.path, *(f"--skip={name}" for name in names))
+    assert {project.read(name) for name in names} == {"Theirs"}
+    for name in (".copier-answers.yml", "manage.py"):
+        (project / name).unlink()
+    copy(repository, project.path, "--overwrite")
+    assert project.read("NOTES.md") == "Theirs"
+    assert "Theirs" not in {project.read(name) for name in names}
+
+
 def test_copy_over_a_project_of_the_template_writes_its_files_again(repository, copied):
     (copied / "README.md").write_text("Ours")
     copy(repository, copied.path, "--overwrite")
