@@ -286,6 +286,11 @@ def update(template, options):
         ),
     ):
         print_list(heading, [f"{k}={v}" for k, v in report[answers].items()])
+    if "project_slug" in report["changed_answers"]:
+        print(
+            "The slug also names things outside of the repository, such as the database: "
+            'see "Another slug" in docs/update.md of the template.'
+        )
     print_list("You have deleted these files, so they stay deleted:", kept)
     if conflicts:
         print_list("Resolve these conflicts:", described(conflicts))

@@ -12,7 +12,7 @@ COPIER = """\
 _subdirectory: template
 _exclude:
   - "{% if not extra | default(true) %}extra{% endif %}"
-name: {type: str, default: shop, validator: "{% if name == 'class' %}Reserved.{% endif %}"}
+project_slug: {type: str, default: shop, validator: "{% if project_slug == 'class' %}Reserved.{% endif %}"}
 extra: {type: bool, default: true}
 size: {type: str, default: small, when: "{{ extra }}"}
 """

@@ -146,10 +146,10 @@ def test_own_file_next_to_those_of_the_template_stays(small):
 def test_answers_file_always_names_what_was_merged(small):
     small.edit(".copier-answers.yml", "_commit: v1.0.0", "_commit: v1.0.0  # Old")
     small.commit("Edit")
-    merged = report(small, "update", "-d", "name=store")
+    merged = report(small, "update", "-d", "project_slug=store")
     assert merged["conflicts"] == {}
     assert "_commit: v1.1.0" in small.read(".copier-answers.yml")
-    assert "name: store" in small.read(".copier-answers.yml")
+    assert "project_slug: store" in small.read(".copier-answers.yml")
 
 
 def test_update_names_new_questions_and_their_answers(small):
@@ -158,8 +158,15 @@ def test_update_names_new_questions_and_their_answers(small):
 
 
 def test_update_names_the_answers_that_it_changes(small):
-    done = run(small, "update", "--merge-only", "-d", "name=store")
-    assert "Changed answers:\n  name=store\nNew answers:\n" in done.stdout
+    done = run(small, "update", "--merge-only", "-d", "project_slug=store")
+    assert "Changed answers:\n  project_slug=store\nNew answers:\n" in done.stdout
+
+
+def test_update_says_that_a_slug_also_names_things_outside(small):
+    section = '"Another slug" in docs/update.md'
+    other = small.copy_to(small.path.with_name("other"))
+    assert section not in run(other, "update", "-d", "extra=false").stdout
+    assert section in run(small, "update", "-d", "project_slug=store").stdout
 
 
 def test_update_names_the_answers_that_it_drops(small):
@@ -188,7 +195,7 @@ def test_lock_file_may_have_any_bytes(small):
 
 
 def test_make_arguments_of_the_update_do_not_reach_make_lock(small):
-    report(small, "update", ARGS="-d name=store", MAKEFLAGS=" -- ARGS=x")
+    report(small, "update", ARGS="-d project_slug=store", MAKEFLAGS=" -- ARGS=x")
     assert small.has("locked")
 
 

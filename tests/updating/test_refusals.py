@@ -166,7 +166,10 @@ def test_branch_of_an_earlier_update_is_refused(small):
     ("options", "reason"),
     {
         "unknown version": (["--vcs-ref=v9.9.9"], "Unknown revision: 'v9.9.9'\n"),
-        "refused answer": (["-d", "name=class"], "question 'name': Reserved.\n"),
+        "refused answer": (
+            ["-d", "project_slug=class"],
+            "question 'project_slug': Reserved.\n",
+        ),
         "misspelled yes or no": (["-d", "extra=flase"], "not with flase.\n"),
         "unknown question": (["-d", "nme=x"], "template does not ask for nme.\n"),
     }.values(),
@@ -195,7 +198,7 @@ def test_address_of_the_template_is_no_option_of_git(small, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", [None, "", "name: shop\n", "{", "_commit:\n_src_path: x\n", b"\xff"]
+    "text", [None, "", "project_slug: shop\n", "{", "_commit:\n_src_path: x\n", b"\xff"]
 )
 def test_answers_that_copier_did_not_write_are_refused(small, text):
     path = small / ".copier-answers.yml"
