@@ -46,6 +46,7 @@ STYLE = """
 table { font-size: 0.9rem; }
 .bd-main .bd-content .bd-article-container { max-width: 64em; }
 td code { overflow-wrap: anywhere; white-space: normal; }
+h1 { font-size: clamp(1.75rem, 8vw, 2.5rem); }
 h3 { font-size: 1.15rem; overflow-wrap: anywhere; }
 """
 CONFIGURATION = {
