@@ -21,7 +21,7 @@ RUN_BY = {
     ),
     "make release-diff.*": (
         "tests/maintenance/test_release_diff.py",
-        "print_difference(",
+        '"make", "release-diff"',
     ),
     "make start-page.*": (
         "tests/page/test_page.py",

@@ -1,9 +1,12 @@
 """`make release-diff` prints what changed in a project between two versions."""
 
+import subprocess
+
 import pytest
 
 from tests.maintenance.release_diff import print_difference
-from tests.support.project import Project
+from tests.support.options import TEMPLATE
+from tests.support.project import Project, clean_environment
 
 QUESTION = "_subdirectory: template\ncolor:\n  type: str\n  default: red\n"
 ANSWERS = "{{ _copier_answers|to_nice_yaml -}}\n"
@@ -44,3 +47,24 @@ def test_same_version_has_no_difference(template, capfd):
 def test_unknown_version_is_refused_in_one_line(template):
     with pytest.raises(SystemExit, match="^Copier cannot copy v9: .*revision.*'v9'$"):
         print_difference(template, "v1.0.0", "v9", [])
+
+
+def test_make_compares_the_versions_with_the_answers():
+    command = ["make", "release-diff", "FROM=HEAD", "ARGS=-d use_redis=true"]
+    done = run(*command)
+
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_make_needs_a_version():
+    done = run("make", "release-diff")
+
+    assert done.returncode == 2
+    assert "Set the versions: make release-diff FROM=v1.0.0 TO=main\n" in done.stderr
+
+
+def run(*command):
+    """Run a command in this checkout."""
+    return subprocess.run(
+        command, cwd=TEMPLATE, env=clean_environment(), capture_output=True, text=True
+    )
