@@ -8,12 +8,7 @@ from tests.support.options import TEMPLATE
 from tests.support.project import Project
 from tests.support.terminal import CLEAR, CTRL_C, DOWN, ENTER
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.seconds(60),
-    # pexpect forks a worker of pytest-xdist, which has threads, and runs another program in it.
-    pytest.mark.filterwarnings("ignore:.*use of forkpty:DeprecationWarning"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.seconds(60)]
 README = (TEMPLATE / "README.md").read_text()
 
 
@@ -46,7 +41,8 @@ def test_newcomer_reaches_a_green_ci_and_a_push(slipway, shell, browse, tmp_path
                 terminal.child.expect(r"http://\S+:\d+/")
                 title = browse(terminal.child.match[0]).title()
                 terminal.child.send(CTRL_C)
-                terminal.ended()
+                _, rest = terminal.ended()
+                assert rest.count("Warning") == 0, rest
                 assert "Corner Shop" in title
             elif command == "make ci":
                 summary = terminal.ok(command)
