@@ -4,7 +4,7 @@ import functools
 
 import pytest
 
-from tests.deployment.platforms import PLATFORMS
+from tests.deployment.platforms import PLATFORMS, make_project
 from tests.deployment.sites import Sites, serving
 
 
@@ -23,23 +23,8 @@ def project_for(rendered, site_server, tmp_path_factory):
 
     @functools.cache
     def project_for(target):
-        project = rendered(
-            deploy_target=target.partition("-")[0],
-            use_docker=PLATFORMS[target].runs_image,
-            use_redis=True,
-            use_celery=True,
-            staging_url="https://staging.example.com",
-            production_url="https://production.example.com",
-        ).copy_to(tmp_path_factory.mktemp(target) / "project")
-        for name in PLATFORMS[target].names:
-            site = f"http://localhost:{site_server.server_port}/my-project-{name}"
-            project.edit(
-                "deploy/environments.toml", f"https://{name}.example.com", site
-            )
-        project.commits = project.commit_each("AB")
-        (project / "apps/users/migrations/0002_nickname.py").touch()
-        project.commits += project.commit_each("C")
-        return project
+        folder = tmp_path_factory.mktemp(target) / "project"
+        return make_project(target, rendered, folder, site_server)
 
     return project_for
 

@@ -7,12 +7,7 @@ import pytest
 from tests.support.options import QUESTIONS, TEMPLATE
 from tests.support.project import Project
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.seconds(40),
-    # pexpect forks a worker of pytest-xdist, which has threads, and runs another program in it.
-    pytest.mark.filterwarnings("ignore:.*use of forkpty:DeprecationWarning"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.seconds(40)]
 README = (TEMPLATE / "README.md").read_text()
 
 

@@ -15,5 +15,5 @@ ROOMS = {
     "updating": ["support"],
     "image": ["graders", "support"],
     "docs": ["deployment", "support"],
-    "journeys": ["support"],
+    "journeys": ["deployment", "maintenance", "support"],
 }

@@ -1,8 +1,13 @@
 """A real terminal of 80 columns, in which a person answers questions and pastes commands."""
 
+import os
 import re
+import subprocess
+import sys
+import termios
 
 import pexpect
+from pexpect.fdpexpect import fdspawn
 
 from tests.support.options import QUESTIONS
 from tests.support.project import clean_environment
@@ -13,6 +18,13 @@ CLEAR = "\x15"  # Ctrl-U
 CTRL_C = "\x03"
 # Colours, and the modes that a shell sets
 ESCAPE = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[=>])")
+# Makes the terminal that is its input its own, and becomes a command.
+BEGIN = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 
 
 class Terminal:
@@ -22,9 +34,11 @@ class Terminal:
 
     def __init__(self, *command, cwd, timeout=30, **variables):
         self.asked = []
-        self.child = pexpect.spawn(
-            command[0],
-            list(command[1:]),
+        ours, theirs = os.openpty()
+        termios.tcsetwinsize(theirs, (40, 80))
+        # pexpect would fork this process, which has threads.
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", BEGIN, *command],
             cwd=cwd,
             # Do not request the position of the cursor: this terminal does not answer.
             env=clean_environment(
@@ -33,10 +47,12 @@ class Terminal:
                 COPIER_SETTINGS_PATH="/dev/null",
                 **variables,
             ),
-            dimensions=(40, 80),
-            encoding="utf-8",
-            timeout=timeout,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
         )
+        os.close(theirs)
+        self.child = fdspawn(ours, encoding="utf-8", timeout=timeout)
 
     def wait_for_question(self):
         """Wait for a question not asked before and return its name, or None at the end."""
@@ -56,11 +72,13 @@ class Terminal:
     def answer(self, **keys):
         """Answer all questions with these keys; the command must then succeed."""
         self.press(**keys)
-        self.child.close()
-        assert self.child.exitstatus == 0, self.child.before
+        assert self.process.wait(30) == 0, self.child.before
 
     def close(self):
-        self.child.close(force=True)
+        """End the command, and what it has started in the terminal."""
+        self.child.close()
+        self.process.kill()
+        self.process.wait()
 
 
 class Shell(Terminal):

@@ -25,3 +25,25 @@ def platform_of(*, deploy_target="none", use_docker=False, **_):
     return PLATFORMS[
         by_image if use_docker and by_image in PLATFORMS else deploy_target
     ]
+
+
+def make_project(target, rendered, folder, sites):
+    """Return a new project of a target, with three commits and with sites of this server.
+
+    Only the last commit adds a migration.
+    """
+    project = rendered(
+        deploy_target=target.partition("-")[0],
+        use_docker=PLATFORMS[target].runs_image,
+        use_redis=True,
+        use_celery=True,
+        staging_url="https://staging.example.com",
+        production_url="https://production.example.com",
+    ).copy_to(folder)
+    for name in PLATFORMS[target].names:
+        site = f"http://localhost:{sites.server_port}/my-project-{name}"
+        project.edit("deploy/environments.toml", f"https://{name}.example.com", site)
+    project.commits = project.commit_each("AB")
+    (project / "apps/users/migrations/0002_nickname.py").touch()
+    project.commits += project.commit_each("C")
+    return project
