@@ -1,6 +1,9 @@
 """What a page names: commands, make targets, files, links and its own anchors."""
 
+import ast
 import re
+
+from tests.support.options import TEMPLATE
 
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 INLINE = re.compile(r"`((?:make|uvx|python) [^`]+)`")
@@ -32,3 +35,9 @@ def anchor(heading):
     """Return the anchor that GitHub and GitLab give a heading."""
     text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
     return re.sub(r"[^\w\- ]", "", text).strip().replace(" ", "-")
+
+
+def functions(path):
+    """Return the names of the functions of a module of tests."""
+    tree = ast.parse((TEMPLATE / path).read_text())
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}

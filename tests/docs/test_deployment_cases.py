@@ -1,21 +1,15 @@
 """The page about deployment cases names a test that exists for each of them."""
 
-import ast
 import re
 
 import pytest
 
+from tests.docs.pages import functions
 from tests.support.options import TEMPLATE
 
 PAGE = (TEMPLATE / "docs/deployment-cases.md").read_text()
 ROWS = [line for line in PAGE.splitlines() if re.match(r"\| (?!---|Case )", line)]
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
-
-
-def functions(path):
-    """Return the names of the functions of a module of tests."""
-    tree = ast.parse((TEMPLATE / path).read_text())
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split(" | ")[0][2:])
