@@ -118,6 +118,10 @@ bench: setup ## Measure the figures of docs/speed.md
 docs: setup ## Build the website from docs/; a broken link is an error
 	@.venv/bin/python -m tests.maintenance.website
 
+.PHONY: session
+session: setup ## Record docs/first-five-minutes.md again
+	@.venv/bin/python -m tests.maintenance.session
+
 .PHONY: release
 release: setup ## Release the commit on main: make release VERSION=1.0.0
 	@[ -n "$(VERSION)" ] || { echo 'Set the version: make release VERSION=1.0.0' >&2; exit 2; }

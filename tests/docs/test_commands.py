@@ -58,7 +58,7 @@ RUN_BY = {
     r"cd \.\./.*": ("tests/docs/test_commands.py", "cd"),
 }
 # They take minutes, or write into this checkout.
-NOT_RUN = "make (bench( ARGS=suite)?|picture|test-fast( FRESH=1)?)"
+NOT_RUN = "make (bench( ARGS=suite)?|picture|session|test-fast( FRESH=1)?)"
 
 
 def runners(command):

@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.options import QUESTIONS
 from tests.support.project import Project
+from tests.support.session import conversation
+from tests.support.session import recorded as recorded_session
 from tests.support.terminal import CLEAR, ENTER, Terminal
 
 ALWAYS_ASKED = [name for name in QUESTIONS if "when" not in QUESTIONS[name]]
@@ -33,7 +36,7 @@ def terminal():
 @pytest.fixture
 def copying(terminal, template, tmp_path):
     """Return a terminal in which Copier asks its first question."""
-    copy = (sys.executable, "-m", "copier", "copy", str(template), "project")
+    copy = (sys.executable, "-m", "copier", "copy", str(template), "my-project")
     return terminal(*copy, cwd=tmp_path)
 
 
@@ -57,7 +60,9 @@ def path_without(program):
 def test_enter_accepts_every_default(copying, rendered, tmp_path):
     copying.answer()
     assert copying.asked == ALWAYS_ASKED
-    project = Project(tmp_path / "project")
+    shown = conversation(copying.printed.getvalue())
+    assert shown == recorded_session("Make a project"), "run make session"
+    project = Project(tmp_path / "my-project")
     assert project.files() == rendered().files()
     # The answers also say which copy of the template they are for.
     for name in project.files() - {".copier-answers.yml"}:
@@ -73,7 +78,7 @@ def test_refused_slug_can_be_corrected(copying, tmp_path):
     copying.child.expect_exact("Reserved name; choose another.")
     copying.child.send(CLEAR + "shop" + ENTER)
     copying.answer()
-    project = Project(tmp_path / "project")
+    project = Project(tmp_path / "my-project")
     assert project.toml("pyproject.toml")["project"]["name"] == "shop"
     assert project.read("README.md").startswith("# Corner Shop\n")
 
@@ -81,8 +86,8 @@ def test_refused_slug_can_be_corrected(copying, tmp_path):
 def test_yes_to_redis_asks_about_celery_and_channels(copying, tmp_path):
     copying.answer(use_redis="y", use_celery="y", use_channels="n")
     assert set(copying.asked) == {*ALWAYS_ASKED, *REDIS_QUESTIONS}
-    assert (tmp_path / "project/config/celery.py").exists()
-    assert not (tmp_path / "project/config/asgi.py").exists()
+    assert (tmp_path / "my-project/config/celery.py").exists()
+    assert not (tmp_path / "my-project/config/asgi.py").exists()
 
 
 def test_no_to_redis_skips_celery_and_channels(copying):
@@ -109,6 +114,42 @@ def test_prompt_refuses_a_recorded_target_that_lost_its_image(
     assert "needs Docker: start again" in copying.child.before
     assert copying.process.wait(30) == 1
     assert project.files() == {".copier-answers.yml"}
+
+
+def test_copy_keeps_a_file_inside_another_repository(
+    terminal, template, rendered, tmp_path
+):
+    outer = Project(tmp_path / "outer")
+    folder = Project(outer / "shop")
+    folder.path.mkdir(parents=True)
+    for name in ("README.md", "notes.txt"):
+        (folder / name).write_text("mine\n")
+    outer.commit()
+    command = (sys.executable, "-m", "copier", "copy", str(template), "shop")
+    copying = terminal(*command, cwd=outer.path)
+    while len(copying.asked) < len(ALWAYS_ASKED):
+        copying.wait_for_question()
+        copying.child.send(ENTER)
+    copying.child.expect_exact("Overwrite README.md?")
+    copying.child.send("n")
+    copying.answer()
+
+    assert folder.files() == rendered().files() | {"notes.txt"}
+    assert {folder.read(name) for name in ("README.md", "notes.txt")} == {"mine\n"}
+    assert outer.run("git", "diff", "--name-only").stdout == ""
+
+
+def test_answers_in_a_file_are_not_asked_for(terminal, template, rendered, tmp_path):
+    answers = {"use_redis": True, "deploy_target": "render", "ci_provider": "gitlab"}
+    (tmp_path / "answers.yml").write_text(yaml.safe_dump(answers))
+    project = Project(tmp_path / "empty")
+    project.path.mkdir()
+    command = (sys.executable, "-m", "copier", "copy", "--data-file=../answers.yml")
+    copying = terminal(*command, str(template), ".", cwd=project.path)
+    copying.answer()
+
+    assert {*ALWAYS_ASKED} - {*copying.asked} == answers.keys()
+    assert project.files() == rendered(**answers).files()
 
 
 @pytest.mark.slow

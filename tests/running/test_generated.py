@@ -10,6 +10,7 @@ from tests.support.gates import ci_key, run_ci
 from tests.support.machine import python_version
 from tests.support.options import DEFAULTS, EVERY_COMBINATION, FULL, VERSIONS
 from tests.support.project import Project
+from tests.support.session import gates, recorded
 from tests.support.verdicts import code_of, key_of, once
 
 pytestmark = [pytest.mark.slow, pytest.mark.seconds(10)]
@@ -94,9 +95,11 @@ def test_env_file_replaces_the_embedded_servers(render):
             text = re.sub(f"^{name}=.*$", f"{name}={value}", text, flags=re.MULTILINE)
         (guest / ".env").write_text(text)
 
-        green(guest.installed())
+        printed = green(guest.installed())
 
     assert not (guest / ".services" / "postgres").exists()
+    # The page also has a first line, about the installation.
+    assert gates(printed) == recorded("Check it")[1:], "run make session"
 
 
 def test_hooks_run_the_pinned_tools(render):

@@ -1,5 +1,6 @@
 """A real terminal of 80 columns, in which a person answers questions and pastes commands."""
 
+import io
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ from pexpect.fdpexpect import fdspawn
 
 from tests.support.options import QUESTIONS
 from tests.support.project import clean_environment
+from tests.support.session import COLUMNS
 
 ENTER = "\r"
 DOWN = "\x1b[B"
@@ -35,7 +37,7 @@ class Terminal:
     def __init__(self, *command, cwd, timeout=30, **variables):
         self.asked = []
         ours, theirs = os.openpty()
-        termios.tcsetwinsize(theirs, (40, 80))
+        termios.tcsetwinsize(theirs, (40, COLUMNS))
         # pexpect would fork this process, which has threads.
         self.process = subprocess.Popen(
             [sys.executable, "-c", BEGIN, *command],
@@ -53,6 +55,7 @@ class Terminal:
         )
         os.close(theirs)
         self.child = fdspawn(ours, encoding="utf-8", timeout=timeout)
+        self.printed = self.child.logfile_read = io.StringIO()
 
     def wait_for_question(self):
         """Wait for a question not asked before and return its name, or None at the end."""
