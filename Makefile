@@ -35,11 +35,12 @@ case "$$address" in \
   *:*) address="git+$$address" ;; \
   *) address= ;; \
 esac; \
+answers="$$DEST/.copier-answers.yml"; \
+commit=$$(sed -n "s/^_commit: //p" "$$answers" 2>/dev/null | tr -d "'") || commit=HEAD; \
 reason=; \
 if [ -z "$$address" ] || [ -n "$$(git rev-parse --show-prefix)" ]; then reason="this checkout has no origin with an address"; \
 elif [ -n "$$(git status --porcelain)" ]; then reason="this checkout has uncommitted changes"; \
-elif [ -z "$$(git for-each-ref --count=1 --contains HEAD refs/remotes/origin)" ]; then reason="the origin of this checkout lacks the commit"; fi; \
-answers="$$DEST/.copier-answers.yml"; \
+elif [ -z "$$(git for-each-ref --count=1 --contains "$$commit" refs/remotes/origin 2>/dev/null)" ]; then reason="the origin of this checkout lacks the commit"; fi; \
 if [ -n "$$reason" ]; then \
   echo "Only this machine can update the project: it records $(CURDIR), because $$reason. See docs/update.md." >&2; \
 elif [ -f "$$answers" ]; then \
@@ -52,7 +53,7 @@ endef
 new: $(if $(DEST),$(COPIER)) ## Make a project: make new DEST=../my-project
 	@[ -n "$$DEST" ] || { echo 'Set the new folder: make new DEST=../my-project' >&2; exit 2; }
 	@command -v git >/dev/null || { echo "Install git, then run make again." >&2; exit 1; }
-	@$(COPIER) copy --vcs-ref HEAD $(ARGS) "$(CURDIR)" "$$DEST"
+	@$(COPIER) copy $(if $(filter -r --vcs-ref --vcs-ref=%,$(ARGS)),,--vcs-ref HEAD) $(ARGS) "$(CURDIR)" "$$DEST"
 	@$(RECORD_ORIGIN)
 
 $(COPIER): | $(UV)
@@ -75,9 +76,10 @@ $(COPIER): | $(UV)
 setup: .venv/installed ## Install the tools of the tests into .venv
 
 .venv/installed: requirements-dev.txt | $(UV)
-	rm -rf .venv
-	$(UV) venv --quiet .venv
-	$(UV) pip sync --quiet --python .venv --require-hashes requirements-dev.txt
+	@echo "Installing the tools of the tests into .venv"
+	@rm -rf .venv
+	@$(UV) venv --quiet .venv
+	@$(UV) pip sync --quiet --python .venv --require-hashes requirements-dev.txt
 	@touch $@
 
 .PHONY: test
@@ -134,6 +136,7 @@ release-diff: setup ## Compare a project of two versions: make release-diff FROM
 
 .PHONY: lock
 lock: setup ## Recompile all lock files: make lock ARGS=--upgrade
-	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --custom-compile-command "make lock" $(ARGS) --group dev --output-file requirements-dev.txt pyproject.toml
-	.venv/bin/python -m tests.maintenance.lock $(ARGS)
-	.venv/bin/python -m tests.maintenance.npm_lock
+	@echo "Compiling requirements-dev.txt, and the lock files of the generated projects"
+	@$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --custom-compile-command "make lock" $(ARGS) --group dev --output-file requirements-dev.txt pyproject.toml
+	@.venv/bin/python -m tests.maintenance.lock $(ARGS)
+	@.venv/bin/python -m tests.maintenance.npm_lock

@@ -56,9 +56,20 @@ for number, (key, value) in enumerate(SETTINGS.items(), COUNT):
 # Git's numbers for the versions of a file in conflict: 1 is the recorded one, 2 the project's,
 # 3 the wanted one.
 DELETED_HERE = ({"1"}, {"1", "3"})
+GONE = "you have changed it, and the template has removed or renamed it"
 REASONS = {
-    ("1", "2"): "you have changed it, and the template has removed or renamed it",
+    ("1", "2"): GONE,
     ("2", "3"): "you and the template have added it",
+}
+# What git keeps in its folder until such an operation is finished
+UNFINISHED = {
+    "MERGE_HEAD": "merge",
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "sequencer": "cherry-pick or revert",
+    "BISECT_LOG": "bisect",
 }
 
 
@@ -109,6 +120,10 @@ class Template:
         options = {"defaults": True, "overwrite": True, "quiet": True}
         try:
             copier.run_recopy(folder, dict(data), vcs_ref=vcs_ref, **options)
+        except copier.errors.UnsupportedVersionError as error:
+            raise Refused(
+                f"{error} Update from a checkout of the template: see its docs/update.md."
+            ) from None
         except Exception as error:
             reason = (str(error).strip() or repr(error)).splitlines()[-1].strip("| ")
             raise Refused(
@@ -226,6 +241,11 @@ def update(template, options):
 
     Nothing is committed. The report has the conflicts, which a person must resolve.
     """
+    for name, operation in UNFINISHED.items():
+        if Path(template.git_dir, name).exists():
+            raise Refused(
+                f"Finish or abort the {operation} first: git status lists the commands."
+            )
     changed = git("status", "--porcelain", "--no-renames", "-z", "-uno")
     dirty = [line[3:] for line in split(changed)]
     dirty += split(git("ls-files", "--others", "--exclude-standard", "-z"))
@@ -294,7 +314,13 @@ def update(template, options):
     print_list("You have deleted these files, so they stay deleted:", kept)
     if conflicts:
         print_list("Resolve these conflicts:", described(conflicts))
-        print("Then run make lock, make ci, git add --all and git commit.")
+        if GONE in conflicts.values():
+            print(
+                "Move your edits of a removed or renamed file, then git rm it; "
+                "to keep it, git add it."
+            )
+        if not options.json:
+            print("Then run make lock, make ci, git add --all and git commit.")
         return report, 1
     if options.merge_only:
         return report, 0
@@ -302,10 +328,12 @@ def update(template, options):
     git("add", "--all", ".")
     if not report["gates"]:
         print("The update is merged and staged, but the command above failed.")
-        print("Fix the cause, then run make ci, git add --all and git commit.")
+        if not options.json:
+            print("Fix the cause, then run make ci, git add --all and git commit.")
         return report, 1
-    print("The update is merged and staged. Read it: git diff --cached")
-    print("Then run make ci and git commit.")
+    if not options.json:
+        print("The update is merged and staged. Read it: git diff --cached")
+        print("Then run make ci and git commit.")
     return report, 0
 
 

@@ -34,7 +34,8 @@ RESOLVE = f"""\
 ```console
 git fetch origin {BRANCH}
 git switch --force-create {BRANCH} origin/{BRANCH}
-# Resolve the conflicts, delete the .rej files, then:
+# Resolve the conflicts. Move your edits of a removed or renamed file, then git rm it, or keep it.
+# Delete the .rej files, then:
 git add --all && make lock && make ci
 git commit --all --message "Resolve the conflicts" && git push
 ```"""

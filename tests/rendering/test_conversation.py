@@ -111,7 +111,7 @@ def test_prompt_refuses_a_recorded_target_that_lost_its_image(
     while copying.wait_for_question():
         copying.child.send(ENTER)
 
-    assert "needs Docker: start again" in copying.child.before
+    assert "needs Docker: run this again" in copying.child.before
     assert copying.process.wait(30) == 1
     assert project.files() == {".copier-answers.yml"}
 
@@ -200,9 +200,10 @@ def recorded(checkout):
     project = Project(checkout.path.parent / "my project")
     project.path.mkdir()
 
-    def recorded(folder="."):
+    def recorded(folder=".", commit=None):
+        commit = commit or checkout.head()
         (project / ".copier-answers.yml").write_text(
-            f"_commit: 0123abc\n_src_path: {checkout.path}\n  folded\nauthor_name: Me\n"
+            f"_commit: '{commit}'\n_src_path: {checkout.path}\n  folded\nauthor_name: Me\n"
         )
         options = ("COPIER=/bin/true", f"DEST={project.path}")
         new = checkout.make_ok("--silent", f"--directory={folder}", "new", *options)
@@ -230,7 +231,7 @@ def test_make_new_records_the_address_of_the_origin(
 ):
     checkout.run_ok("git", "remote", "set-url", "origin", address)
 
-    answers = f"_commit: 0123abc\n_src_path: {source}\nauthor_name: Me\n"
+    answers = f"_commit: '{checkout.head()}'\n_src_path: {source}\nauthor_name: Me\n"
     assert recorded() == (answers, "")
 
 
@@ -249,12 +250,33 @@ def test_make_new_warns_when_only_this_machine_can_update(checkout, recorded):
     assert warning() == "this checkout has uncommitted changes"
     checkout.commit("A change")
     assert warning() == "the origin of this checkout lacks the commit"
+    local = checkout.head()
+    checkout.run_ok("git", "reset", "--hard", "HEAD~1")
+    assert warning(commit=local) == "the origin of this checkout lacks the commit"
     shutil.copytree(checkout / "extensions", checkout / "inside/extensions")
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy(checkout / name, checkout / "inside")
     assert warning(folder="inside") == "this checkout has no origin with an address"
     checkout.run_ok("git", "remote", "remove", "origin")
     assert warning() == "this checkout has no origin with an address"
+
+
+def test_make_new_copies_the_named_version(checkout):
+    def copied(version):
+        options = ("COPIER=/bin/echo", "DEST=../new", f"ARGS={version} --defaults")
+        return checkout.make_ok("--silent", "new", *options).stdout.splitlines()[0]
+
+    for version in ("--vcs-ref v1.0.0", "--vcs-ref=v1.0.0", "-r v1.0.0"):
+        assert copied(version).startswith(f"copy {version} --defaults ")
+    assert copied("-d x=y").startswith("copy --vcs-ref HEAD -d x=y --defaults ")
+
+
+def test_setup_and_lock_print_only_what_they_do(checkout, tmp_path):
+    uv = tmp_path / "uv"
+    uv.write_text("#!/bin/sh\nmkdir -p .venv/bin; ln -sf /bin/true .venv/bin/python\n")
+    uv.chmod(0o755)
+    printed = checkout.make_ok("lock", f"UV={uv}").stdout.splitlines()
+    assert [line.partition(" ")[0] for line in printed] == ["Installing", "Compiling"]
 
 
 @pytest.mark.slow

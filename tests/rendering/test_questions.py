@@ -172,8 +172,8 @@ RECORDED = {
     if "choices" in question
 } | {question: (answer, sentence) for question, answer, sentence in REFUSED}
 # Recorded answers, and a new one that contradicts them
-DOCKER = "needs Docker: start again, and answer yes to use_docker"
-RENOVATE = "needs Renovate: start again, and answer yes to use_renovate"
+DOCKER = "needs Docker: run this again with -d use_docker=true"
+RENOVATE = "needs Renovate: run this again with -d use_renovate=true"
 APPS = ON_PLATFORM | {"staging_app": "shop-1", "production_app": "shop-2"}
 URLS = ON_PLATFORM | {"staging_url": "https://a.b", "production_url": "https://c.d"}
 PAIRS = [

@@ -227,8 +227,8 @@ REFUSED = {
         {"use_docker": True, "deploy_target": "kubernetes"},
         {},
         {"use_docker": False},
-        "Invalid choice for 'deploy_target': needs Docker: start again, and answer yes"
-        " to use_docker",
+        "Invalid choice for 'deploy_target': needs Docker: run this again with"
+        " -d use_docker=true",
     ),
     "app": (
         {"deploy_target": "heroku", "production_app": "shop"},

@@ -102,6 +102,8 @@ def report(project, command, *options, code=0, **variables):
     """Run a command of the script, which must exit with this code; return its report."""
     done = run(project, command, *options, "--json", **variables)
     assert done.returncode == code, done.stdout
+    # The steps of a person are not for a script.
+    assert "hen run " not in done.stdout
     return json.loads(done.stdout[done.stdout.index("{\n") :])
 
 

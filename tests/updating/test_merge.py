@@ -288,7 +288,8 @@ def test_update_in_a_folder_of_a_repository(small, tmp_path):
     (repository / "untracked").touch()
     before = state(repository)
     done = run(shop, "update")
-    assert f"  removed: {GONE}\n" in done.stdout
+    keep_or_remove = "Move your edits of a removed or renamed file, then git rm it;"
+    assert f"  removed: {GONE}\n{keep_or_remove}" in done.stdout
     assert shop.read("changed") == merged_text("changed")
     assert repository.read("changed") == "not of the template\n"
     undo(shop, done.stdout)

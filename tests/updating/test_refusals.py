@@ -10,7 +10,16 @@ import time
 import pytest
 
 from tests.support.project import Project
-from tests.updating.small import SCRIPT, run, state, undo, write
+from tests.updating.small import (
+    SCRIPT,
+    copy,
+    make_template,
+    release,
+    run,
+    state,
+    undo,
+    write,
+)
 
 
 def refusal(project, *options):
@@ -157,6 +166,32 @@ def test_interrupted_run_cleans_up_without_a_traceback(small):
     assert not (small / ".git/template-update").exists()
 
 
+@pytest.mark.parametrize(
+    ("operation", "commands"),
+    {
+        "merge": "git merge --quiet --no-commit side",
+        "rebase": "git rebase --quiet --exec false HEAD~1",
+        "am": "git format-patch --stdout -1 | git am",
+        "cherry-pick": "git cherry-pick HEAD",
+        "revert": "git revert HEAD~1",
+        "cherry-pick or revert": "git cherry-pick HEAD side || git commit --allow-empty --message x",
+        "bisect": "git bisect start",
+    }.items(),
+)
+def test_unfinished_operation_of_git_is_refused(small, operation, commands):
+    for line in ("one", "two"):
+        (small / "mine").write_text(line)
+        small.commit(line)
+    small.run_ok("git", "switch", "--quiet", "--create", "side", "HEAD~1")
+    (small / "theirs").touch()
+    small.commit("side")
+    small.run_ok("git", "switch", "--quiet", "-")
+    small.run("bash", "-c", commands)
+    name = {"am": "rebase"}.get(operation, operation)
+    expected = f"Finish or abort the {name} first: git status lists the commands.\n"
+    assert refusal(small) == expected
+
+
 def test_branch_of_an_earlier_update_is_refused(small):
     small.run_ok("git", "branch", "template-update")
     assert "git branch -D template-update" in refusal(small)
@@ -186,6 +221,18 @@ def test_template_that_is_gone_is_refused_with_its_address(small):
     small.commit()
     refused = "Copier cannot copy /nowhere, the _src_path in .copier-answers.yml: Local"
     assert refusal(small).startswith(refused)
+
+
+def test_template_that_needs_a_newer_copier_names_the_way_out(tmp_path):
+    template = make_template(tmp_path / "template")
+    project = copy(template, tmp_path / "project")
+    newer = '_min_copier_version: "99"\n' + template.read("copier.yml")
+    release(template, "v1.1.0", {"copier.yml": newer})
+    done = refusal(project)
+    assert done.startswith("This template requires Copier version >= 99")
+    assert done.endswith(
+        " Update from a checkout of the template: see its docs/update.md.\n"
+    )
 
 
 def test_address_of_the_template_is_no_option_of_git(small, tmp_path):
