@@ -1,8 +1,10 @@
 import shutil
+import warnings
 
 import pytest
 from playwright.sync_api import sync_playwright
 
+from tests.maintenance.website import build, pages
 from tests.support.machine import find_chromium
 from tests.support.options import TEMPLATE
 from tests.support.project import Project
@@ -42,6 +44,17 @@ def shell(tmp_path):
     yield shell
     for each in opened:
         each.close()
+
+
+@pytest.fixture(scope="session")
+def website(tmp_path_factory):
+    """Return the address of the website that `make docs` builds."""
+    folder = tmp_path_factory.mktemp("website") / "site"
+    with warnings.catch_warnings():
+        # Sphinx 10 still has what the parser uses.
+        warnings.filterwarnings("ignore", ".*MystReferenceResolver.app")
+        build(folder, pages())
+    return (folder / "index.html").as_uri()
 
 
 @pytest.fixture

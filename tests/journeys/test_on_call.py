@@ -6,13 +6,11 @@ import pytest
 
 from tests.deployment.platforms import PLATFORMS, make_project
 from tests.deployment.sites import Sites, serving
-from tests.maintenance import website
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.seconds(40),
-    # Sphinx 10 still has what the parser uses.
-    pytest.mark.filterwarnings("ignore:.*MystReferenceResolver.app"),
+    pytest.mark.seconds(20),
+    pytest.mark.xdist_group("site"),
 ]
 
 
@@ -28,8 +26,7 @@ def platform(rendered, tmp_path):
         platform.stop()
 
 
-def test_person_on_call_finds_what_to_do(shell, browse, platform, tmp_path):
-    website.build(tmp_path / "site", website.pages())
+def test_person_on_call_finds_what_to_do(shell, browse, website, platform):
     site = platform.names["staging"]
     terminal = shell(**platform.variables, STAND_IN_FAILS="push-phase")
     terminal.ok("cd shop")
@@ -41,7 +38,7 @@ def test_person_on_call_finds_what_to_do(shell, browse, platform, tmp_path):
     (cause,) = [it for it in lines if "failed: the release phase" in it]
     (state,) = [it for it in lines if "should still be running" in it]
 
-    page = browse((tmp_path / "site/index.html").as_uri())
+    page = browse(website)
     page.get_by_role("link", name="Troubleshooting").first.click()
 
     def entry(message):

@@ -85,13 +85,13 @@ class Terminal:
 
 
 class Shell(Terminal):
-    """A shell in a terminal. Its prompt begins with the exit code of the last command."""
+    """A shell in a terminal. Its prompt is a line with the exit code of the last command."""
 
     end = " ready> "
 
     def __init__(self, folder, **variables):
         command = ("bash", "--noprofile", "--norc", "-i")
-        variables |= {"PS1": f"$?{self.end}", "HISTFILE": "/dev/null"}
+        variables |= {"PS1": rf"\n$?{self.end}", "HISTFILE": "/dev/null"}
         super().__init__(*command, cwd=folder, timeout=300, **variables)
         self.child.expect_exact(self.end)
 
