@@ -60,6 +60,15 @@ def test_documented_table_is_the_pipeline(every_pipeline):
     check_pipelines(every_pipeline, documents_the_pipeline, CODE, "docs/pipeline.md")
 
 
+def test_only_the_job_of_an_update_needs_a_checkout_key_that_can_only_read(rendered):
+    def asks(updates):
+        options = EVERY_OPTION | {"template_updates": updates}
+        page = rendered(ci_provider="circleci", **options).read("docs/pipeline.md")
+        return "replace it by a deploy key, which can only read" in page
+
+    assert (asks("job"), asks("none")) == (True, False)
+
+
 def check_when(when, job, workflows):
     """Check in which workflows, and after which jobs, the table says that a job runs."""
     assert ("on every change" in when) == (workflows >= {"request", "main"})
