@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.xdist_group("site"),
 ]
 # The template had `make template-update` then, and another `make ci`.
-OLDER = "6bc445f"
+OLDER = "42bc65b"
 PARTS = ("copier.yml", "extensions", "template")
 YOURS = "# Yours: an update changes nothing below this line.\n"
 CONFLICT = "\n  Makefile: you and the template have changed it"
