@@ -13,6 +13,7 @@ COMMANDS = sorted(set().union(*(commands_of(page.read_text()) for page in PAGES)
 RUN_BY = {
     # In a checkout of the template
     "make (test|setup)( .*)?": (".ci/run", "make test"),
+    "make test-fast( .*)?": ("tests/journeys/test_contributor.py", "make test-fast"),
     "make docs": ("tests/maintenance/test_website.py", "website.build("),
     "make new( .*)?": ("tests/rendering/test_conversation.py", '"new", *options'),
     "make release( VERSION=.*)?": (
@@ -58,7 +59,7 @@ RUN_BY = {
     r"cd \.\./.*": ("tests/docs/test_commands.py", "cd"),
 }
 # They take minutes, or write into this checkout.
-NOT_RUN = "make (bench( ARGS=suite)?|picture|session|test-fast( FRESH=1)?)"
+NOT_RUN = "make (bench( ARGS=suite)?|picture|session)"
 
 
 def runners(command):
