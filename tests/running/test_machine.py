@@ -21,6 +21,16 @@ pytestmark = pytest.mark.slow
 TOOLS = ["awk", "bash", "cat", "dirname", "env", "ln", "make", "mkdir", "realpath"]
 TOOLS += ["rm", "sh", "sort", "touch"]
 NOBODY = 65534
+USES_BOTH_SERVERS = """import pytest
+from django.core.cache import cache
+from django.db import connection
+
+
+@pytest.mark.django_db
+def test_servers_answer():
+    cache.set("vendor", connection.vendor)
+    assert cache.get("vendor") == "postgresql"
+"""
 
 
 @pytest.fixture
@@ -44,7 +54,8 @@ def sentence(done):
 
 
 def test_make_ci_needs_only_python_and_a_network(render, tools):
-    project = render(coverage_threshold=0).with_one_short_test()
+    project = render(use_redis=True, coverage_threshold=0)
+    project.with_one_short_test(USES_BOTH_SERVERS)
     (tools / "python3").symlink_to(Path(sys.executable).resolve())
     done = project.make_ok("ci", PATH=str(tools))
     assert "1 passed" in done.stdout
