@@ -229,7 +229,10 @@ class Page {
   listen() {
     find("questions").addEventListener("change", (event) => this.choose(event.target));
     find("reset").addEventListener("click", () => this.answer(this.template.defaults()));
-    find("copy").addEventListener("click", () => this.copy(this.command(), "the command"));
+    find("copy").addEventListener("click", () => {
+      const missing = this.address ? "" : " Replace ADDRESS by the template's address.";
+      this.copy(this.command(), "the command", missing);
+    });
     find("share").addEventListener("click", () => {
       this.copy(location.href.replace(/#.*|$/, this.fragment()), "a link to these answers");
     });
@@ -287,10 +290,10 @@ class Page {
     this.showViews();
   }
 
-  async copy(text, name) {
+  async copy(text, name, advice = "") {
     try {
       await navigator.clipboard.writeText(text);
-      this.announce(`Copied ${name}.`);
+      this.announce(`Copied ${name}.${advice}`);
     } catch {
       this.announce(`This browser does not let the page copy ${name}: select and copy it.`);
     }

@@ -381,6 +381,19 @@ def test_address_with_unknown_answers_shows_a_project(visit):
     assert page.locator("#file-name").inner_text() == "README.md"
 
 
+def test_copied_command_without_an_address_needs_one(visit):
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    choose(page, "use_redis", True)
+    page.get_by_role("button", name="Copy command").click()
+    page.get_by_text("Copied the command").wait_for()
+    status = page.get_by_role("status").inner_text()
+    page.get_by_label("Address of the template").fill("https://example.com/slipway.git")
+    page.get_by_role("button", name="Copy command").click()
+
+    assert status == "Copied the command. Replace ADDRESS by the template's address."
+    page.get_by_text("Copied the command.", exact=True).wait_for()
+
+
 def test_keyboard_reaches_everything(visit):
     page = visit()
     press = page.keyboard.press
