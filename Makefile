@@ -42,7 +42,7 @@ if [ -z "$$address" ] || [ -n "$$(git rev-parse --show-prefix)" ]; then reason="
 elif [ -n "$$(git status --porcelain)" ]; then reason="this checkout has uncommitted changes"; \
 elif [ -z "$$(git for-each-ref --count=1 --contains "$$commit" refs/remotes/origin 2>/dev/null)" ]; then reason="the origin of this checkout lacks the commit"; fi; \
 if [ -n "$$reason" ]; then \
-  echo "Only this machine can update the project: it records $(CURDIR), because $$reason. See docs/update.md." >&2; \
+  echo "Only this machine can update the project: it records $(CURDIR), because $$reason. See docs/update.md of this checkout." >&2; \
 elif [ -f "$$answers" ]; then \
   ADDRESS="$$address" awk '/^[^ ]/ {old = /^_src_path:/; if (old) print "_src_path: " ENVIRON["ADDRESS"]} !old' "$$answers" >"$$answers.new"; \
   mv "$$answers.new" "$$answers"; \

@@ -240,7 +240,9 @@ def test_make_new_warns_when_only_this_machine_can_update(checkout, recorded):
         answers, printed = recorded(**options)
         assert f"_src_path: {checkout.path}\n" in answers
         assert printed.count("\n") == 1
-        return re.search("because (.*?)[.] See docs/update.md[.]", printed)[1]
+        return re.search(
+            "because (.*?)[.] See docs/update.md of this checkout[.]", printed
+        )[1]
 
     for address in (f"{checkout.path.parent}/origin", "../origin", "file:///origin"):
         checkout.run_ok("git", "remote", "set-url", "origin", address)

@@ -494,11 +494,16 @@ MADE = {
         {"deploy_target": target, "use_docker": True},
         [
             "Docker: an image, and Compose",
-            f"Deployment: {target.capitalize()}, to staging and then to production",
+            f"Deployment: {name}, to staging and then to production",
         ],
     )
-    for target in choices("deploy_target")
-    if target != "none"
+    for target, name in {
+        "heroku": "Heroku",
+        "render": "Render",
+        "fly": "Fly.io",
+        "kamal": "Kamal",
+        "kubernetes": "Kubernetes",
+    }.items()
 }
 
 
