@@ -92,7 +92,10 @@ NEEDED = {
     "template/dummy.toml.jinja": 'name = "{{ staging_app }}"\n',
     "docs/questions.md": ("Nowhere yet<br>", "Nowhere yet<br>`dummy` Dummy<br>"),
     "tests/deployment/platforms/dummy.py": PLATFORM,
-    "tests/deployment/platforms/__init__.py": ("\n\ndef ", f"{REGISTERED}\n\ndef "),
+    "tests/deployment/platforms/__init__.py": (
+        "\n\ndef platform_of(",
+        f"{REGISTERED}\n\ndef platform_of(",
+    ),
     "tests/deployment/stand_ins/dummyctl": "#!/bin/sh\n",
 }
 # The tests that fail where the rendering does not.
