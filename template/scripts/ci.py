@@ -20,6 +20,7 @@ from pathlib import Path
 VERBOSE = bool(os.environ.get("VERBOSE"))
 GRACE = 10  # seconds that gates may take to end after Ctrl-C
 WARNING = re.compile("warn", re.IGNORECASE)
+COLOR = re.compile(r"\x1b\[[\d;]*m")
 # What pytest and coverage print last
 RESULTS = {r"^=+ (\d.*) in [\d.]+s.*=$": "", r"^TOTAL .* ([\d.]+%)$": " covered"}
 ADVICE = {
@@ -32,12 +33,12 @@ ADVICE = {
 class Gate:
     """A gate, which runs from now on and prints into a file."""
 
-    def __init__(self, make, name, path):
+    def __init__(self, make, name, folder):
         self.name = name
-        self.path = path
+        self.path = folder / name.replace("/", "-")
         self.began = time.monotonic()
         options = [] if VERBOSE else ["--silent"]
-        with path.open("wb") as file:
+        with self.path.open("wb") as file:
             self.process = subprocess.Popen(
                 [make, "--no-print-directory", *options, name],
                 stdin=subprocess.DEVNULL,
@@ -51,8 +52,8 @@ class Gate:
         return None if code is None else code != 0
 
     def output(self):
-        """Return what it has printed."""
-        return self.path.read_text(errors="replace").rstrip()
+        """Return what it has printed, without the colors that FORCE_COLOR adds."""
+        return COLOR.sub("", self.path.read_text(errors="replace")).rstrip()
 
     def report(self, width):
         """Print its outcome, its time, its result and, if it passed, its warnings."""
@@ -103,7 +104,7 @@ def run(make, rows, folder):
     """Run rows of gates at the same time, and report each when it ends; return all by name."""
     width = max(len(name) for row in rows for name in row)
     ended = {}
-    running = [(Gate(make, first, folder / first), rest) for first, *rest in rows]
+    running = [(Gate(make, first, folder), rest) for first, *rest in rows]
     try:
         while running:
             time.sleep(0.02)
@@ -114,11 +115,10 @@ def run(make, rows, folder):
                 ended[gate.name] = gate
                 running.remove((gate, rest))
                 if rest:
-                    name = rest.pop(0)
-                    running.append((Gate(make, name, folder / name), rest))
+                    running.append((Gate(make, rest.pop(0), folder), rest))
     except KeyboardInterrupt:
-        # It has reached the gates, too.
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        # It has reached the gates, too. A second one ends the wait.
+        with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
             for gate, _ in running:
                 gate.process.wait(GRACE)
         names = ", ".join(gate.name for gate, _ in running)

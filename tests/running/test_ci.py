@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import pexpect
 import pytest
@@ -20,7 +21,7 @@ SCRIPT = str(TEMPLATE / "template/scripts/ci.py")
 # `other` ends after `after`, which fails unless `before` has ended.
 GATES = """\
 .NOTPARALLEL:
-.PHONY: other before after
+.PHONY: other before after of/a/team
 SHELL := /bin/bash
 other:
 	until [ -e after ]; do sleep 0.01; done; sleep 0.2
@@ -33,6 +34,10 @@ before:
 after:
 	test -e before
 	@touch after; echo word $(WORD)
+of/a/team:
+	@printf '\\033[33mwarning:\\033[0m old \\377\\n\\033[32m==== \\033[32m2 passed\\033[0m in 0.10s ====\\033[0m\\n'
+deaf:
+	@trap '' INT; touch began; sleep 3
 lint test:
 	@echo 'why $@ failed'; echo 'warning of $@' >&2; exit 3
 long:
@@ -118,6 +123,36 @@ def test_gates_get_the_variables_and_no_jobs_of_make(project):
     assert done.returncode == 0
     assert "\nword -j4 a word\n" in done.stdout
     assert "jobserver" not in done.stdout
+
+
+def test_a_gate_may_have_any_name_and_print_any_bytes(project):
+    assert run(project, "of/a/team") == (
+        0,
+        [
+            "Running of/a/team. VERBOSE=1 shows their output.",
+            *["of/a/team  passed N s  2 passed", "  warning: old \ufffd"],
+            "All 1 gates passed in N s.",
+        ],
+    )
+
+
+def test_a_second_ctrl_c_ends_the_wait_for_a_gate(project):
+    child = pexpect.spawn(
+        *(sys.executable, [SCRIPT, "make", "deaf"]),
+        cwd=project.path,
+        env=clean_environment(),
+        encoding="utf-8",
+    )
+    wait_until((project / "began").exists)
+    child.sendintr()
+    time.sleep(0.2)  # Otherwise both are one signal.
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    child.close()
+
+    assert child.exitstatus == 130
+    assert "Interrupted while these ran: deaf.\r\n" in child.before
+    assert "Traceback" not in child.before
 
 
 def test_ctrl_c_ends_the_gates_after_they_cleaned_up(project):
