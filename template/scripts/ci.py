@@ -78,7 +78,6 @@ def main():
     rows = [names] if VERBOSE else [argument.split(",") for argument in arguments]
     if not VERBOSE:
         print(f"Running {', '.join(names)}. VERBOSE=1 shows their output.", flush=True)
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     leave_jobserver()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -104,16 +103,21 @@ def run(make, rows, folder):
     """Run rows of gates at the same time, and report each when it ends; return all by name."""
     width = max(len(name) for row in rows for name in row)
     ended = {}
+    # An exception in the handler could leave a gate running that it finds half started.
+    signals = []
+    signal.signal(signal.SIGTERM, lambda number, _: signals.append(number))
     running = [(Gate(make, first, folder), rest) for first, *rest in rows]
     try:
         while running:
             time.sleep(0.02)
+            if signals:
+                sys.exit(128 + signals[0])
             for gate, rest in running[:]:
                 if gate.has_failed() is None:
                     continue
-                gate.report(width)
-                ended[gate.name] = gate
                 running.remove((gate, rest))
+                ended[gate.name] = gate
+                gate.report(width)
                 if rest:
                     running.append((Gate(make, rest.pop(0), folder), rest))
     except KeyboardInterrupt:

@@ -45,6 +45,14 @@ long:
 ci:
 	@$(PYTHON) $(SCRIPT) $(MAKE_COMMAND) before,after,other
 """
+# Stands in for make: it ends the script that has started it, while others start.
+STARTED = """\
+#!/bin/bash
+trap 'touch "ended.${!#}"; exit 1' TERM
+touch "began.${!#}"
+kill -TERM $PPID
+for _ in {1..500}; do sleep 0.01; done
+"""
 PASSED = [
     "Running other, before, after. VERBOSE=1 shows their output.",
     "before  passed N s  2 passed, 1 skipped, 97% covered",
@@ -189,6 +197,23 @@ def test_sigterm_ends_the_gates(project):
     assert child.wait(10) == 128 + signal.SIGTERM
     assert (project / "cleaned").exists()
     assert not list((project / "tmp").iterdir())
+
+
+def test_sigterm_ends_gates_that_are_being_started(project):
+    make = project / "make"
+    make.write_text(STARTED)
+    make.chmod(0o755)
+    names = [f"gate{number}" for number in range(20)]
+
+    done = project.run(sys.executable, SCRIPT, str(make), *names, timeout=30)
+
+    assert done.returncode == 128 + signal.SIGTERM
+    began, ended = (
+        {path.suffix for path in project.path.glob(f"{what}.*")}
+        for what in ("began", "ended")
+    )
+    assert began
+    assert began <= ended
 
 
 @pytest.mark.slow
