@@ -109,4 +109,6 @@ def test_migrations_of_an_app_at_the_root_are_judged(project):
 
     done = project.make_ok("check-migrations")
 
-    assert "blog/migrations/0002_drop.py: warning: blog_post.body is gone" in done.stdout
+    assert (
+        "blog/migrations/0002_drop.py: warning: blog_post.body is gone" in done.stdout
+    )
