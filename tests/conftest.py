@@ -117,3 +117,13 @@ def every_pipeline(every_project, rendered):
     others = ENFORCING | OTHER_REGISTRY
     renders.render(others.values())
     return every_project | {name: rendered(**it) for name, it in others.items()}
+
+
+@pytest.fixture(scope="module")
+def bare_template(tmp_path_factory):
+    """Return the template without its files, which renders faster."""
+    folder = tmp_path_factory.mktemp("bare")
+    shutil.copy2(TEMPLATE / "copier.yml", folder)
+    shutil.copytree(TEMPLATE / "extensions", folder / "extensions")
+    (folder / "template").mkdir()
+    return folder

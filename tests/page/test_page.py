@@ -21,7 +21,7 @@ from start_page.questions import CHOICES, ORDER, combinations, defaults, key
 from tests.pipelines.readers import read
 from tests.support.machine import find_chromium
 from tests.support.node import node_modules
-from tests.support.options import QUESTIONS, TEMPLATE
+from tests.support.options import QUESTIONS
 from tests.support.rendering import digest, files_of, quick_copier, renders
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
@@ -202,16 +202,6 @@ def test_every_question_has_the_text_of_copier(visit):
 
     assert legends == [f"{QUESTIONS[name]['help']} {name}" for name in ORDER]
     assert labels == [choice.label for name in ORDER for choice in CHOICES[name]]
-
-
-@pytest.fixture(scope="module")
-def bare_template(tmp_path_factory):
-    """Return the template without its files, which renders faster."""
-    folder = tmp_path_factory.mktemp("bare")
-    shutil.copy2(TEMPLATE / "copier.yml", folder)
-    shutil.copytree(TEMPLATE / "extensions", folder / "extensions")
-    (folder / "template").mkdir()
-    return folder
 
 
 def refused_by_copier(template, folder, answers):

@@ -2,7 +2,6 @@
 
 import keyword
 import re
-import shutil
 import sys
 
 import copier
@@ -209,16 +208,6 @@ ODD_NAMES = {
     "__init__": "init",
     "{{ 7*7 }}": "project_7_7",
 }
-
-
-@pytest.fixture(scope="module")
-def bare_template(tmp_path_factory):
-    """Return the template without its files, which renders faster."""
-    folder = tmp_path_factory.mktemp("bare")
-    shutil.copy2(TEMPLATE / "copier.yml", folder)
-    shutil.copytree(TEMPLATE / "extensions", folder / "extensions")
-    (folder / "template").mkdir()
-    return folder
 
 
 @pytest.fixture

@@ -144,14 +144,21 @@ def test_a_gate_may_have_any_name_and_print_any_bytes(project):
     )
 
 
-def test_a_second_ctrl_c_ends_the_wait_for_a_gate(project):
+def started(project, *names):
+    """Run gates in a terminal; return the script once the last one has begun."""
     child = pexpect.spawn(
-        *(sys.executable, [SCRIPT, "make", "deaf"]),
+        sys.executable,
+        [SCRIPT, "make", *names],
         cwd=project.path,
-        env=clean_environment(),
+        env=clean_environment(TERM="xterm-256color", TMPDIR=str(project / "tmp")),
         encoding="utf-8",
     )
     wait_until((project / "began").exists)
+    return child
+
+
+def test_a_second_ctrl_c_ends_the_wait_for_a_gate(project):
+    child = started(project, "deaf")
     child.sendintr()
     time.sleep(0.2)  # Otherwise both are one signal.
     child.sendintr()
@@ -164,14 +171,7 @@ def test_a_second_ctrl_c_ends_the_wait_for_a_gate(project):
 
 
 def test_ctrl_c_ends_the_gates_after_they_cleaned_up(project):
-    child = pexpect.spawn(
-        sys.executable,
-        [SCRIPT, "make", "before", "long"],
-        cwd=project.path,
-        env=clean_environment(TERM="xterm-256color", TMPDIR=str(project / "tmp")),
-        encoding="utf-8",
-    )
-    wait_until((project / "began").exists)
+    child = started(project, "before", "long")
     child.expect_exact("97% covered")
     child.sendintr()
     child.expect(pexpect.EOF)
