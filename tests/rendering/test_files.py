@@ -45,6 +45,7 @@ CELERY = {
     "config/celery.py",
     "config/celery_logs.py",
     "config/celery_url.py",
+    "config/schedule.py",
     "tests/test_tasks.py",
 }
 CHANNELS = {
