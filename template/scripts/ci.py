@@ -68,16 +68,17 @@ class Gate:
         line = f"{self.name:{width}}  {outcome}  {seconds:5.1f} s  {', '.join(results)}"
         warnings = filter(WARNING.search, output.splitlines())
         shown = [] if self.has_failed() else [f"  {warning}" for warning in warnings]
-        print("\n".join([line.rstrip(), *shown]), flush=True)
+        print("\n".join([line.rstrip(), *shown]))
 
 
 def main():
     """Run the gates. The exit code is 1 if one fails, and 130 after Ctrl-C."""
     make, *arguments = sys.argv[1:]
+    sys.stdout.reconfigure(line_buffering=True)
     names = ",".join(arguments).split(",")
     rows = [names] if VERBOSE else [argument.split(",") for argument in arguments]
     if not VERBOSE:
-        print(f"Running {', '.join(names)}. VERBOSE=1 shows their output.", flush=True)
+        print(f"Running {', '.join(names)}. VERBOSE=1 shows their output.")
     leave_jobserver()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -125,25 +126,39 @@ def run(make, rows, folder):
         with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
             for gate, _ in running:
                 gate.process.wait(GRACE)
-        names = ", ".join(gate.name for gate, _ in running)
+        interrupted = [gate for gate, _ in running]
+        show(interrupted)
+        names = ", ".join(gate.name for gate in interrupted)
         print(f"Interrupted while these ran: {names}.", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     finally:
         for gate, _ in running:
             gate.process.terminate()
-            gate.process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+                gate.process.wait(GRACE)
+            gate.process.kill()  # if it ignores the other signals
     return ended
 
 
-def explain(failed, total):
-    """Print the output of failed gates, the first one's last, and what to do."""
-    for gate in [] if VERBOSE else reversed(failed):
+def show(gates):
+    """Print the output of gates, the first one's last."""
+    for gate in [] if VERBOSE else reversed(gates):
         print(f"\n==== {gate.name} ====", gate.output(), sep="\n")
     print()
+
+
+def explain(failed, total):
+    """Print the output of failed gates, and what to do."""
+    show(failed)
     print(f"{len(failed)} of {total} gates failed. Fix these, then run make ci again:")
+    width = max(len(gate.name) for gate in failed)
     for gate in failed:
-        print(f"  make {gate.name}  # {ADVICE.get(gate.name, '')}".rstrip(" #"))
+        print(f"  make {gate.name:{width}}  # {ADVICE.get(gate.name, '')}".rstrip(" #"))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BrokenPipeError:  # The reader of the output has ended, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,6 +1,7 @@
 """`make ci` prints one line for each gate, and the whole output of those that fail."""
 
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -37,7 +38,9 @@ after:
 of/a/team:
 	@printf '\\033[33mwarning:\\033[0m old \\377\\n\\033[32m==== \\033[32m2 passed\\033[0m in 0.10s ====\\033[0m\\n'
 deaf:
-	@trap '' INT; touch began; sleep 3
+	@trap '' INT TERM; echo hanging; touch began; for _ in {1..500}; do sleep 0.01; done; touch lasted
+closed:
+	@until [ -e closed -a -e began ]; do sleep 0.01; done
 lint test:
 	@echo 'why $@ failed'; echo 'warning of $@' >&2; exit 3
 long:
@@ -162,12 +165,15 @@ def test_a_second_ctrl_c_ends_the_wait_for_a_gate(project):
     child.sendintr()
     time.sleep(0.2)  # Otherwise both are one signal.
     child.sendintr()
+    child.expect_exact("Interrupted while these ran: deaf.\r\n")
+    assert "==== deaf ====\r\nhanging\r\n" in child.before
+    child.sendintr()
     child.expect(pexpect.EOF)
     child.close()
 
     assert child.exitstatus == 130
-    assert "Interrupted while these ran: deaf.\r\n" in child.before
     assert "Traceback" not in child.before
+    assert not (project / "lasted").exists()
 
 
 def test_ctrl_c_ends_the_gates_after_they_cleaned_up(project):
@@ -182,6 +188,16 @@ def test_ctrl_c_ends_the_gates_after_they_cleaned_up(project):
     assert "\x1b" not in child.before
     assert (project / "cleaned").exists()
     assert not list((project / "tmp").iterdir())
+
+
+def test_a_reader_that_ends_ends_the_gates(project):
+    script = shlex.join([sys.executable, SCRIPT, "make", "closed", "long"])
+    reader = "(head -1; exec <&-; touch closed)"
+    done = project.run("bash", "-c", f"({script}; echo $? >code) | {reader}")
+
+    assert done.stdout == "Running closed, long. VERBOSE=1 shows their output.\n"
+    assert project.read("code") == "1\n"
+    assert (project / "cleaned").exists()
 
 
 def test_sigterm_ends_the_gates(project):
