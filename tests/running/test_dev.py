@@ -150,6 +150,23 @@ def test_make_dev_serves_pages_and_uploads(project):
         page.write_text(text)
 
 
+@pytest.mark.parametrize("debug", [True, False])
+def test_toolbar_needs_debug_and_no_address(project, debug):
+    code = (
+        "from django.test import Client;"
+        "client = Client(REMOTE_ADDR='172.18.0.1', SERVER_NAME='localhost');"
+        "print(client.get('/').content.decode())"
+    )
+
+    page = project.run_ok(
+        *(".venv/bin/python", "manage.py", "shell", "--command", code),
+        DJANGO_DEBUG=str(debug),
+    ).stdout
+
+    assert ("djDebug" in page) == debug
+    assert "</html>" in page
+
+
 def test_simultaneous_make_dev_take_the_next_free_ports(project):
     outputs = [f"{OUTPUT}-{number}" for number in range(2)]
 

@@ -2,7 +2,8 @@
 
 A project's own `make setup` installs it, once; `.cache/environments` keeps it between runs.
 It can be deleted at any time.
-A project gets a copy of what mypy has cached about the packages, which is most of its work.
+A new environment begins with the bytecode of a similar one, and with what mypy has cached about
+its packages; a project gets a copy of the latter. Both are most of the work of a first `make ci`.
 """
 
 import fcntl
@@ -48,7 +49,10 @@ def link_environment(project):
         project.make_ok("setup", f"VENV={shared}")
         types = shared / "types"
         if not types.exists():
-            cache_types(project, shared, types)
+            similar = find_similar(shared)
+            if similar:
+                link_bytecode(similar, shared)
+            cache_types(project, shared, types, similar)
     (project / ".venv").mkdir()
     for name in LINKED:
         (project / ".venv" / name).symlink_to(shared / name)
@@ -57,18 +61,43 @@ def link_environment(project):
         shutil.copytree(types, project / ".mypy_cache", dirs_exist_ok=True)
 
 
-def cache_types(project, shared, types):
+def find_similar(environment):
+    """Return the environment with the most packages that has the same Python and Django.
+
+    Return None if there is no other one that is complete.
+    """
+    (django,) = environment.glob("lib/*/site-packages/django-*.dist-info")
+    found = {
+        same.parents[3]: len(list(same.parent.glob("*.dist-info")))
+        for same in ENVIRONMENTS.glob(f"*/{django.relative_to(environment)}")
+        if (same.parents[3] / "types").exists()
+    }
+    return max(found, key=found.get, default=None)
+
+
+def link_bytecode(old, new):
+    """Link the bytecode of an environment into a new one, for the modules of both.
+
+    Python compiles a module again if its time or size is not that in its bytecode.
+    """
+    for packages in ("lib", "production/lib"):
+        for folder in (new / packages).glob("python*/site-packages"):
+            for path in (old / folder.relative_to(new)).rglob("*.pyc"):
+                link = new / path.relative_to(old)
+                if link.parent.parent.is_dir() and not link.exists():
+                    link.parent.mkdir(exist_ok=True)
+                    link.hardlink_to(path)
+
+
+def cache_types(project, shared, types, similar):
     """Cache what mypy reads in the packages of a new environment.
 
-    It begins with the cache of one with the same Python and Django: mypy compares hashes.
+    It begins with the cache of a similar one, if there is any: mypy compares hashes.
     """
     unfinished = types.with_suffix(".new")
     shutil.rmtree(unfinished, ignore_errors=True)
-    (django,) = shared.glob("lib/*/site-packages/django-*.dist-info")
-    for similar in ENVIRONMENTS.glob(f"*/{django.relative_to(shared)}"):
-        if (found := similar.parents[3] / "types").exists():
-            shutil.copytree(found, unfinished)
-            break
+    if similar:
+        shutil.copytree(similar / "types", unfinished)
     # Mistakes in this project do no harm: mypy caches the packages first.
     project.make("lint", f"VENV={shared}", MYPY_CACHE_DIR=str(unfinished))
     if unfinished.exists():
