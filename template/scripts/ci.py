@@ -68,17 +68,16 @@ class Gate:
         line = f"{self.name:{width}}  {outcome}  {seconds:5.1f} s  {', '.join(results)}"
         warnings = filter(WARNING.search, output.splitlines())
         shown = [] if self.has_failed() else [f"  {warning}" for warning in warnings]
-        print("\n".join([line.rstrip(), *shown]))
+        print("\n".join([line.rstrip(), *shown]), flush=True)
 
 
 def main():
     """Run the gates. The exit code is 1 if one fails, and 130 after Ctrl-C."""
     make, *arguments = sys.argv[1:]
-    sys.stdout.reconfigure(line_buffering=True)
     names = ",".join(arguments).split(",")
     rows = [names] if VERBOSE else [argument.split(",") for argument in arguments]
     if not VERBOSE:
-        print(f"Running {', '.join(names)}. VERBOSE=1 shows their output.")
+        print(f"Running {', '.join(names)}. VERBOSE=1 shows their output.", flush=True)
     leave_jobserver()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -159,6 +158,7 @@ def explain(failed, total):
 if __name__ == "__main__":
     try:
         main()
+        sys.stdout.flush()
     except BrokenPipeError:  # The reader of the output has ended, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
