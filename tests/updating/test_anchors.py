@@ -35,7 +35,7 @@ EXTENDED = {
     "apps/users/tasks.py": 0,
     "compose.yaml": 2,
     "config/gunicorn.py": 0,
-    "config/settings/base.py": 4,
+    "config/settings/base.py": 3,
     "config/settings/ci.py": 0,
     "config/settings/local.py": 0,
     "config/settings/production.py": 0,
@@ -59,6 +59,7 @@ EXTENDED = {
 EXTENDED_INSIDE = {
     "Dockerfile": 2,
     "config/routing.py": 1,
+    "config/schedule.py": 1,
     "deploy/environments.toml": 2,
     "deploy/kubernetes/base/kustomization.yaml": 1,
     "templates/base.html": 1,
