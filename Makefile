@@ -52,6 +52,7 @@ endef
 .PHONY: new
 new: $(if $(DEST),$(COPIER)) ## Make a project: make new DEST=../my-project
 	@[ -n "$$DEST" ] || { echo 'Set the new folder: make new DEST=../my-project' >&2; exit 2; }
+	@[ -d "$$DEST" ] || [ ! -e "$$DEST" ] || { echo "$$DEST is a file. Set a new folder: make new DEST=../my-project" >&2; exit 2; }
 	@command -v git >/dev/null || { echo "Install git, then run make again." >&2; exit 1; }
 	@$(COPIER) copy $(if $(filter -r --vcs-ref --vcs-ref=%,$(ARGS)),,--vcs-ref HEAD) $(ARGS) "$(CURDIR)" "$$DEST"
 	@$(RECORD_ORIGIN)
@@ -96,7 +97,7 @@ test-update: setup ## Update random projects, and kill updates: make test-update
 
 .PHONY: start-page
 start-page: setup ## Build the start page: make start-page ADDRESS=https://…
-	.venv/bin/python -m start_page.build --address '$(ADDRESS)'
+	.venv/bin/python -m start_page.build --address "$${ADDRESS-}"
 
 .PHONY: picture
 picture: start-page ## Take the README's picture of the start page
@@ -126,13 +127,13 @@ session: setup ## Record docs/first-five-minutes.md again
 
 .PHONY: release
 release: setup ## Release the commit on main: make release VERSION=1.0.0
-	@[ -n "$(VERSION)" ] || { echo 'Set the version: make release VERSION=1.0.0' >&2; exit 2; }
-	@.venv/bin/python -m tests.maintenance.release '$(VERSION)'
+	@[ -n "$${VERSION-}" ] || { echo 'Set the version: make release VERSION=1.0.0' >&2; exit 2; }
+	@.venv/bin/python -m tests.maintenance.release "$$VERSION"
 
 .PHONY: release-diff
 release-diff: setup ## Compare a project of two versions: make release-diff FROM=v1.0.0 TO=main
-	@[ -n "$(FROM)" ] || { echo 'Set the versions: make release-diff FROM=v1.0.0 TO=main' >&2; exit 2; }
-	@.venv/bin/python -m tests.maintenance.release_diff '$(FROM)' '$(or $(TO),HEAD)' $(ARGS)
+	@[ -n "$${FROM-}" ] || { echo 'Set the versions: make release-diff FROM=v1.0.0 TO=main' >&2; exit 2; }
+	@.venv/bin/python -m tests.maintenance.release_diff "$$FROM" "$${TO:-HEAD}" $(ARGS)
 
 .PHONY: lock
 lock: setup ## Recompile all lock files: make lock ARGS=--upgrade

@@ -273,6 +273,36 @@ def test_make_new_copies_the_named_version(checkout):
     assert copied("-d x=y").startswith("copy --vcs-ref HEAD -d x=y --defaults ")
 
 
+def test_make_new_refuses_a_file(checkout):
+    (checkout.path.parent / "notes").write_text("mine")
+
+    done = checkout.make("--silent", "new", "COPIER=/bin/echo", "DEST=../notes")
+
+    assert done.returncode == 2
+    assert done.stdout.startswith("../notes is a file. Set a new folder: make new ")
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("start-page", "ADDRESS"),
+        ("release", "VERSION"),
+        ("release-diff", "FROM"),
+        ("release-diff", "TO"),
+    ],
+)
+def test_values_reach_the_programs_as_they_are(checkout, target, name):
+    python = checkout / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    python.chmod(0o755)
+    value = """it's "one" value; exit 1"""
+
+    done = checkout.make_ok("--old-file=setup", target, "FROM=a", f"{name}={value}")
+
+    assert value in done.stdout.splitlines()
+
+
 def test_setup_and_lock_print_only_what_they_do(checkout, tmp_path):
     uv = tmp_path / "uv"
     uv.write_text("#!/bin/sh\nmkdir -p .venv/bin; ln -sf /bin/true .venv/bin/python\n")
