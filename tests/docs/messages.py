@@ -20,6 +20,8 @@ PRINTING = {
     "self.stderr.write",
     "sys.exit",
 }
+# The messages of Django's checks. Their second argument is the hint.
+CHECK_MESSAGES = {"Error", "Warning", "checks.Error", "checks.Warning"}
 PLACEHOLDER = re.compile(r"…(\s?…)*")
 # The messages of make, and of the files of the providers
 ECHOED = re.compile(
@@ -153,6 +155,8 @@ def expressions(node):
         case ast.Call(args=[first, *_]) if ast.unparse(node.func) in PRINTING:
             # Standard output also has values, such as a word for a variable.
             yield first, ast.unparse(node.func) == "print" and not has_file(node)
+        case ast.Call(args=arguments) if ast.unparse(node.func) in CHECK_MESSAGES:
+            yield from ((it, False) for it in arguments[:2])
         case ast.Assign(targets=[ast.Name("BUILD_FAILED")], value=value):
             yield value, False  # deploy/render.py reads it.
         case ast.Call(func=ast.Attribute(attr="append"), args=[first]):
@@ -166,7 +170,7 @@ def expressions(node):
         ):
             yield value, True
     for keyword in getattr(node, "keywords", []):
-        if keyword.arg == "error":
+        if keyword.arg in ("error", "hint"):
             yield keyword.value, False
 
 

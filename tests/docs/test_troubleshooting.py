@@ -70,6 +70,7 @@ PROGRESS = {
 # Names of things in other messages, titles and values
 PARTS = {
     "0.dev0",
+    "Add its package to the dependencies in pyproject.toml, then run make lock.",
     "Fix the cause, then run make ci, git add --all and git commit.",
     "PostgreSQL",
     "Redis at … (…)",
@@ -160,6 +161,14 @@ def test_each_entry_has_a_text_of_its_own():
         ),
         ("raise E('yes' if x else f'no {x}')", ["yes", "no …"]),
         ("found.append(f'{name} needs {it}.')", ["… needs …."]),
+        (
+            "found = [Error(f'{it} is old.', 'Renew it.', id='a.E1') for it in names]",
+            ["… is old.", "Renew it."],
+        ),
+        (
+            "found.append(checks.Warning('It is old.', hint='Renew it.'))",
+            ["It is old.", "Renew it."],
+        ),
     ],
 )
 def test_messages_of_a_source_are_found(source, texts):
