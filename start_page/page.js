@@ -34,7 +34,7 @@ class Template {
       }
       const reason = this.follow(question.refused[found[at]], found);
       if (reason) {
-        notes[at] = `${question.labels[found[at]]} ${reason}: this is now the default.`;
+        notes[at] = replaced(question, `${question.labels[found[at]]} ${reason}`);
         found[at] = question.default;
       }
     });
@@ -90,6 +90,12 @@ class Template {
       }))
       .filter(({ jobs }) => jobs.length);
   }
+}
+
+/** Return the note that an answer became the default for a reason. */
+function replaced(question, reason) {
+  const label = question.labels[question.default].replace(/\.$/, "");
+  return `${reason}. ${question.name} is now: ${label}.`;
 }
 
 /** Return a word for a shell. */

@@ -254,7 +254,9 @@ def test_choice_that_became_impossible_is_reset_and_announced(visit):
     choose(page, "use_docker", False)
     status = page.get_by_role("status").inner_text()
 
-    assert "Fly.io needs Docker: this is now the default." in status
+    note = "Fly.io needs Docker. deploy_target is now: Nowhere yet."
+    assert status.endswith(f" in all. {note}")
+    assert page.locator("#note-deploy_target").inner_text() == note
     assert "use_docker is false, deploy_target is none: " in status
     assert page.locator("#question-deploy_target input").first.is_checked()
 
