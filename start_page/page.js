@@ -23,12 +23,16 @@ class Template {
     return this.questions.map((question) => question.default);
   }
 
-  /** Return the answers that Copier would have, and the notes on what it would not accept. */
-  accepted(answers) {
+  /** Return the answers that Copier would have; add the notes on what it would not accept. */
+  accepted(answers, notes = []) {
     const found = [...answers];
-    const notes = [];
     this.questions.forEach((question, at) => {
-      if (this.follow(question.skipped, found)) {
+      const skipped = this.follow(question.skipped, found);
+      if (skipped) {
+        if (found[at] !== question.default) {
+          const answer = `${question.name}=${question.values[found[at]]}`;
+          notes[at] = replaced(question, `${answer} does not fit: ${skipped}`);
+        }
         found[at] = question.default;
         return;
       }
@@ -214,11 +218,19 @@ class Page {
   /** Take the answers, the file and the view from the address of the page. */
   read() {
     const given = new URLSearchParams(location.hash.slice(1));
-    const answers = this.template.questions.map((question) => {
-      const at = question.values.indexOf(given.get(question.name));
-      return at < 0 ? question.default : at;
+    const { questions } = this.template;
+    const notes = [];
+    const answers = questions.map((question, number) => {
+      const value = given.get(question.name) ?? question.values[question.default];
+      const at = question.values.indexOf(value);
+      if (at >= 0) return at;
+      notes[number] = replaced(question, `${question.name}=${value} is not a choice`);
+      return question.default;
     });
-    [this.answers, this.notes] = this.template.accepted(answers);
+    const known = [...questions.map(({ name }) => name), "view", "file"];
+    const others = [...given.keys()].filter((name) => !known.includes(name));
+    notes[questions.length] = others.map((name) => `This page has no question ${name}.`).join(" ");
+    [this.answers, this.notes] = this.template.accepted(answers, notes);
     if (given.has("file")) this.file = given.get("file");
     if (["files", "pipeline"].includes(given.get("view"))) this.view = given.get("view");
   }
@@ -337,7 +349,8 @@ class Page {
   summary() {
     const size = `${this.now.size} files`;
     const missing = this.address ? "" : " Enter the template's address to complete the command.";
-    if (!this.before) return `${size}.${missing}`;
+    const notes = this.notes.filter(Boolean).map((note) => ` ${note}`).join("");
+    if (!this.before) return `${size}.${notes}${missing}`;
     const choices = this.template.questions
       .map(({ name, values }, at) =>
         this.before[at] === this.answers[at] ? "" : `${name} is ${values[this.answers[at]]}`,
@@ -345,8 +358,7 @@ class Page {
       .filter(Boolean);
     const count = (kind) => this.paths.filter((path) => this.change(path) === kind).length;
     const counts = `${count("added")} files added, ${count("removed")} removed, ${count("changed")} changed`;
-    const resets = this.notes.filter(Boolean).map((note) => ` ${note}`);
-    return `${choices.join(", ")}: ${counts}; ${size} in all.${resets.join("")}`;
+    return `${choices.join(", ")}: ${counts}; ${size} in all.${notes}`;
   }
 
   showQuestions() {

@@ -366,11 +366,23 @@ def test_address_holds_every_choice(visit):
     page.wait_for_function(f"String(startPage.answers) === String({before})")
 
 
-def test_address_with_unknown_answers_shows_a_project(visit):
-    page = visit("#use_docker=perhaps&deploy_target=fly&other=1&file=/etc/passwd")
+def test_link_with_answers_that_are_not_taken_says_what_is_shown(visit):
+    link = "python_version=3.11&use_docker=TRUE&use_celery=true&deploy_target=fly"
+    page = visit(f"#{link}&other=1&file=/etc/passwd")
+    status = page.get_by_role("status").inner_text()
+    notes = (
+        "python_version=3.11 is not a choice. python_version is now: 3.13.",
+        "use_celery=true does not fit: Copier asks this if use_redis is yes. "
+        "use_celery is now: No.",
+        "use_docker=TRUE is not a choice. use_docker is now: No.",
+        "Fly.io needs Docker. deploy_target is now: Nowhere yet.",
+        "This page has no question other.",
+    )
 
     assert page.evaluate("startPage.answers") == numbers({})
     assert page.locator("#file-name").inner_text() == "README.md"
+    assert f" files. {' '.join(notes)} Enter " in status
+    assert page.locator("#note-python_version").inner_text() == notes[0]
 
 
 def test_copied_command_without_an_address_needs_one(visit):
