@@ -255,7 +255,7 @@ class Page {
       this.copy(location.href.replace(/#.*|$/, this.fragment()), "a link to these answers");
     });
     find("copy-file").addEventListener("click", () => {
-      this.copy(this.now.get(this.file) ?? "", this.file);
+      this.copy(this.now.get(this.file), this.file);
     });
     find("address").addEventListener("input", () => this.show());
     find("only").addEventListener("change", () => this.showTree());
@@ -456,6 +456,7 @@ class Page {
     if (this.change(this.file)) facts.push(`${count("+")} added`, `${count("-")} removed`);
     if (isExecutable) facts.push("executable");
     find("file-name").textContent = this.file;
+    find("copy-file").disabled = !this.now.has(this.file);
     find("file-facts").textContent = facts.join(" · ");
     let number = 0;
     const rows = lines.map(([sign, line]) => {

@@ -289,6 +289,16 @@ def test_last_choice_is_marked_in_tree_and_text(visit):
     assert page.locator("#content del").count() == 0
 
 
+def test_removed_file_cannot_be_copied(visit):
+    page = visit(fragment({"use_docker": True}, file="Dockerfile"))
+    button = page.get_by_role("button", name="Copy file")
+    assert button.is_enabled()
+
+    choose(page, "use_docker", False)
+    assert page.locator("#file-name").inner_text() == "Dockerfile"
+    assert button.is_disabled()
+
+
 def test_marked_lines_turn_one_text_into_the_other(visit):
     draw, pairs = random.Random(3), []
     texts = [renders.content(it).decode() for it, _ in renders.tree(MOST).values()]
