@@ -296,9 +296,10 @@ class Page {
 
   answer(answers) {
     const [accepted, notes] = this.template.accepted(answers);
-    if (String(accepted) !== String(this.answers)) this.before = this.answers;
+    const isNew = String(accepted) !== String(this.answers);
+    if (isNew) this.before = this.answers;
     [this.answers, this.notes] = [accepted, notes];
-    history.pushState(null, "", this.fragment());
+    history[isNew ? "pushState" : "replaceState"](null, "", this.fragment());
     this.show();
   }
 

@@ -395,6 +395,15 @@ def test_link_with_answers_that_are_not_taken_says_what_is_shown(visit):
     assert page.locator("#note-python_version").inner_text() == notes[0]
 
 
+def test_reset_adds_to_the_history_only_if_an_answer_changes(visit):
+    page = visit(fragment({"use_redis": True}))
+    length = page.evaluate("history.length")
+    for _ in range(3):
+        page.get_by_role("button", name="Reset to defaults").click()
+
+    assert page.evaluate("history.length") == length + 1
+
+
 def test_copied_command_without_an_address_needs_one(visit):
     page = visit(permissions=["clipboard-read", "clipboard-write"])
     choose(page, "use_redis", True)
