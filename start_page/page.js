@@ -204,7 +204,8 @@ class Page {
   }
 
   get address() {
-    return find("address").value.trim();
+    // A "-" at the start would make it an option of Copier.
+    return find("address").value.trim().replace(/^-/, "./-");
   }
 
   /** Return the files with some answers, as text by path. */

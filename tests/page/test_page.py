@@ -395,6 +395,14 @@ def test_link_with_answers_that_are_not_taken_says_what_is_shown(visit):
     assert page.locator("#note-python_version").inner_text() == notes[0]
 
 
+def test_address_that_begins_with_a_hyphen_is_a_path(visit):
+    page = visit()
+    page.get_by_label("Address of the template").fill("--trust")
+
+    words = shlex.split(page.locator("#command").inner_text())
+    assert words[-2:] == ["./--trust", "my-project"]
+
+
 def test_reset_adds_to_the_history_only_if_an_answer_changes(visit):
     page = visit(fragment({"use_redis": True}))
     length = page.evaluate("history.length")
