@@ -657,7 +657,10 @@ addEventListener("DOMContentLoaded", async () => {
     const template = new Template(await unpack(globalThis.SLIPWAY));
     globalThis.startPage = new Page(template);
   } catch (error) {
-    find("status").textContent = `The page cannot read its data (${error.message}). Use a newer browser, and keep data.js next to the page.`;
+    const reason = globalThis.SLIPWAY
+      ? `${error.message}. Use a newer browser.`
+      : "data.js is missing or not complete. Put it next to the page.";
+    find("status").textContent = `The page cannot read its data: ${reason}`;
     find("status").classList.add("warning");
   }
 });

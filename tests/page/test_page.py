@@ -191,7 +191,10 @@ def test_page_without_data_has_the_questions_and_a_reason(chromium, folder, tmp_
 
     assert page.locator("fieldset").count() == len(ORDER)
     assert page.get_by_role("radio", checked=True).count() == len(ORDER)
-    assert "cannot read its data" in page.get_by_role("status").inner_text()
+    assert page.get_by_role("status").inner_text() == (
+        "The page cannot read its data: "
+        "data.js is missing or not complete. Put it next to the page."
+    )
     page.close()
 
 
