@@ -81,7 +81,7 @@ GENERATED = "".join(
     )
 )
 # test_sequence.py, test_smoke.py and test_tools.py run these.
-DEPLOYMENT = r"make tools|make (deploy|rollback)( ENVIRONMENT=(staging|production))?( RELEASE=0123abcd)?( SKIP_STAGING=yes( IMAGE=\S+)?)?|make smoke URL=https\S+"
+DEPLOYMENT = r"make tools|make (deploy|rollback)( ENVIRONMENT=(staging|production))?( RELEASE=0123abcd)?( SKIP_STAGING=yes( IMAGE=\S+)?)?|make smoke URL=https\S+|make template-update ARGS=\"-d staging_app=NAME\""
 
 
 @pytest.mark.parametrize(

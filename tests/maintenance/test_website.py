@@ -1,5 +1,6 @@
 """The website has each page, no broken link, and no request to another site."""
 
+import json
 import re
 import subprocess
 
@@ -50,6 +51,15 @@ def test_site_has_every_page_of_the_repository(site):
     assert len(names) > 40
     for name in [*names, "docs/changelog.md"]:
         assert (site / name.removeprefix("docs/")).with_suffix(".html").is_file(), name
+
+
+def test_search_finds_manuals_and_only_the_titles_of_decisions(site):
+    text = (site / "searchindex.js").read_text()
+    index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
+    found = [index["docnames"][number] for number in index["terms"]["deploy"]]
+
+    assert "deployment/on-call" in found
+    assert [name for name in found if re.match(r"decisions/\d", name)] == []
 
 
 def test_site_has_a_page_for_each_provider_and_target(site):

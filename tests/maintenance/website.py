@@ -59,7 +59,11 @@ CONFIGURATION = {
     "html_theme_options": {
         "header_links_before_dropdown": 8,
         "navbar_persistent": ["search-button"],
-        "secondary_sidebar_items": ["page-toc"],
+        # Wide tables get the place of the sidebar.
+        "secondary_sidebar_items": {
+            "**": ["page-toc"],
+            **dict.fromkeys(["comparison", "contribute", "deployment-cases"], []),
+        },
         "footer_start": [],
         "footer_end": [],
     },
@@ -156,7 +160,10 @@ def relink(text, origin, places, place=None):
 
 
 def decisions(texts):
-    """Return the index of the decisions, which lists their titles."""
+    """Return the decisions, and their index.
+
+    A search finds only their titles, or they would hide the manuals.
+    """
     names = sorted(name for name in texts if name.startswith("decisions/"))
     rows = [
         f"| [{number}]({os.path.basename(name)}) | {title} | {date} |"
@@ -168,7 +175,8 @@ def decisions(texts):
     table = ["| | Decision | Date |", "| --- | --- | --- |", *rows]
     text = "# Decisions\n\nChoices that a reader might otherwise reverse, and why.\n\n"
     text += "\n".join(table) + toctree([os.path.basename(name) for name in names])
-    return {"decisions/index.md": text}
+    found = {name: f"---\nnosearch: true\n---\n\n{texts[name]}" for name in names}
+    return found | {"decisions/index.md": text}
 
 
 def sections(index, known, rendered):

@@ -195,7 +195,10 @@ PAIRS = [
 ]
 ODD_NAMES = {
     "My Project": "my_project",
-    "Café 2!": "caf_2",
+    "Café 2!": "cafe_2",
+    "Cafe\u0301": "cafe",
+    "Straße Ünï": "strasse_uni",
+    "O'Brien & Søn": "obrien_son",
     "🚀": "project",
     "123": "project_123",
     "2nd Shop": "project_2nd_shop",
