@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections import defaultdict
 from pathlib import Path
 
@@ -107,8 +108,8 @@ class Template:
     def __exit__(self, *error):
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def copy(self, vcs_ref, data=()):
-        """Copy a version with the recorded answers; return the folder.
+    def copy(self, vcs_ref, data=None):
+        """Copy a version with the recorded answers, and those in data; return the folder.
 
         Raises Refused, with Copier's reason.
         """
@@ -119,13 +120,24 @@ class Template:
         shutil.copy(ANSWERS, folder)
         options = {"defaults": True, "overwrite": True, "quiet": True}
         try:
-            copier.run_recopy(folder, dict(data), vcs_ref=vcs_ref, **options)
+            copier.run_recopy(folder, dict(data or ()), vcs_ref=vcs_ref, **options)
         except copier.errors.UnsupportedVersionError as error:
             raise Refused(
                 f"{error} Update from a checkout of the template: see its docs/update.md."
             ) from None
         except Exception as error:
             reason = (str(error).strip() or repr(error)).splitlines()[-1].strip("| ")
+            if name := refused_question(error):
+                reason = reason.split(f"'{name}': ")[-1].removesuffix(".")
+                # The recorded version is copied with the recorded answers only.
+                advice = (
+                    f"Correct it in {ANSWERS}, and commit the file."
+                    if data is None
+                    else f'Set answers that fit: ARGS="-d {name}=VALUE"'
+                )
+                raise Refused(
+                    f"The template refuses the answer to {name}: {reason}. {advice}"
+                ) from None
             raise Refused(
                 f"Copier cannot copy {self.source}, the _src_path in {ANSWERS}: {reason}"
             ) from error
@@ -370,6 +382,18 @@ def roll_back(reason):
         raise Refused(
             f"{reason}\n{error}\nRemove the cause, and run the commands above."
         ) from None
+
+
+def refused_question(error):
+    """Return the name of the question whose answer Copier was reading, if any."""
+    from copier._user_data import Question
+
+    # Not each message names it: Copier converts a number with int().
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        question = frame.f_locals.get("self")
+        if isinstance(question, Question):
+            return question.var_name
+    return None
 
 
 def newer_versions(template):

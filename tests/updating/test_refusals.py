@@ -21,6 +21,28 @@ from tests.updating.small import (
     write,
 )
 
+QUESTIONS = """\
+shape:
+  type: str
+  default: "{{ shape | default('round') }}"
+  validator: "{% if shape == 'square' %}Reserved.{% endif %}"
+count: {type: int, default: 1}
+kind:
+  type: str
+  choices:
+    A: a
+    B: {value: b, validator: "{% if not extra %}needs extra{% endif %}"}
+  default: a
+"""
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """Return a project of a template that refuses answers."""
+    template = make_template(tmp_path / "template")
+    release(template, "v1.1.0", {"copier.yml": template.read("copier.yml") + QUESTIONS})
+    return copy(template, tmp_path / "project")
+
 
 def refusal(project, *options):
     """Return why an update is refused, which must change nothing and leave nothing behind."""
@@ -201,16 +223,48 @@ def test_branch_of_an_earlier_update_is_refused(small):
     ("options", "reason"),
     {
         "unknown version": (["--vcs-ref=v9.9.9"], "Unknown revision: 'v9.9.9'\n"),
-        "refused answer": (
-            ["-d", "project_slug=class"],
-            "question 'project_slug': Reserved.\n",
-        ),
         "misspelled yes or no": (["-d", "extra=flase"], "not with flase.\n"),
         "unknown question": (["-d", "nme=x"], "template does not ask for nme.\n"),
     }.values(),
 )
 def test_wrong_option_is_refused_with_its_reason(small, options, reason):
     assert reason in refusal(small, *options)
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    {
+        "validator": (["shape=square"], "shape: Reserved"),
+        "no choice": (["kind=c"], "kind: 'c' is not in ['a', 'b']"),
+        "choice that needs another answer": (
+            ["kind=b", "extra=false"],
+            "kind: needs extra",
+        ),
+        "no number": (
+            ["count=many"],
+            "count: invalid literal for int() with base 10: 'many'",
+        ),
+    }.values(),
+)
+def test_refused_answer_is_named_with_the_reason(asked, answers, reason):
+    options = [option for answer in answers for option in ("-d", answer)]
+    name = reason.partition(":")[0]
+    assert refusal(asked, *options) == (
+        f"The template refuses the answer to {reason}. "
+        f'Set answers that fit: ARGS="-d {name}=VALUE"\n'
+    )
+
+
+@pytest.mark.parametrize("command", ["status", "update"])
+def test_recorded_answer_that_its_version_refuses_is_to_be_corrected(asked, command):
+    asked.edit(".copier-answers.yml", "shape: round", "shape: square")
+    asked.commit()
+    done = run(asked, command)
+    assert (done.returncode, done.stdout) == (
+        2,
+        "The template refuses the answer to shape: Reserved. "
+        "Correct it in .copier-answers.yml, and commit the file.\n",
+    )
 
 
 def test_template_that_is_gone_is_refused_with_its_address(small):
