@@ -118,6 +118,14 @@ def test_setup_names_the_missing_python(render, without_python, reason):
     assert not (project / ".venv/installed").exists()
 
 
+def test_update_to_another_python_needs_only_any_python(render, tools, without_python):
+    project = render(python_version="3.12")
+    (tools / "python3").symlink_to(Path(sys.executable).resolve())
+    offline = {**without_python, "UV_PYTHON_DOWNLOADS": "never"}
+    done = project.make_ok("template-update", "ARGS=--help", **offline)
+    assert "usage: python -m scripts.template" in done.stdout
+
+
 def test_setup_without_network_fails_and_can_be_repeated(render, tmp_path):
     project = render()
     done = project.make("setup", UV_OFFLINE="1", UV_CACHE_DIR=str(tmp_path / "cache"))
