@@ -23,10 +23,11 @@ WARNING = re.compile("warn", re.IGNORECASE)
 COLOR = re.compile(r"\x1b\[[\d;]*m")
 # What pytest and coverage print last
 RESULTS = {r"^=+ (\d.*) in [\d.]+s.*=$": "", r"^TOTAL .* ([\d.]+%)$": " covered"}
+# What a failed gate prints, and the commands that then help
 ADVICE = {
-    "lint": "make format fixes style and format",
-    "check": "make manage ARGS=makemigrations makes a missing migration",
-    "test": 'make test ARGS="--no-cov -k NAME" runs one test',
+    r"^would reformat |fixable with": "make format fixes style and format",
+    r"^Migrations for '": "make manage ARGS=makemigrations makes the migration",
+    r"^(FAILED|ERROR) .*::": 'make test ARGS="--no-cov -k NAME" runs one test',
 }
 
 
@@ -152,7 +153,13 @@ def explain(failed, total):
     print(f"{len(failed)} of {total} gates failed. Fix these, then run make ci again:")
     width = max(len(gate.name) for gate in failed)
     for gate in failed:
-        print(f"  make {gate.name:{width}}  # {ADVICE.get(gate.name, '')}".rstrip(" #"))
+        output = gate.output()
+        advice = [
+            command
+            for pattern, command in ADVICE.items()
+            if re.search(pattern, output, re.MULTILINE)
+        ]
+        print(f"  make {gate.name:{width}}  # {'; '.join(advice)}".rstrip(" #"))
 
 
 if __name__ == "__main__":

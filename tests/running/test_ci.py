@@ -42,7 +42,7 @@ deaf:
 closed:
 	@until [ -e closed -a -e began ]; do sleep 0.01; done
 lint test:
-	@echo 'why $@ failed'; echo 'warning of $@' >&2; exit 3
+	@echo 'why $@ failed'; [[ ! -v PRINTED ]] || echo "$$PRINTED"; echo 'warning of $@' >&2; exit 3
 long:
 	@trap 'sleep 0.1; touch cleaned; exit 1' INT TERM; touch began; while true; do sleep 0.01; done
 ci:
@@ -103,10 +103,33 @@ def test_failing_gates_print_all_and_the_first_one_last(project):
             "make: *** [Makefile: lint] Error 3",
             "",
             "2 of 3 gates failed. Fix these, then run make ci again:",
-            "  make lint  # make format fixes style and format",
-            '  make test  # make test ARGS="--no-cov -k NAME" runs one test',
+            *["  make lint", "  make test"],
         ],
     )
+
+
+@pytest.mark.parametrize(
+    ("printed", "advice"),
+    [
+        ("would reformat /a.py", "make format fixes style and format"),
+        ("[*] 1 fixable with the --fix option.", "make format fixes style and format"),
+        ("a.py:1: error: Incompatible return value type  [return-value]", None),
+        (
+            "Migrations for 'blog':",
+            "make manage ARGS=makemigrations makes the migration",
+        ),
+        ('EnvError: Environment variable "SITE_URL" not set', None),
+        (
+            "FAILED tests/a.py::test_a",
+            'make test ARGS="--no-cov -k NAME" runs one test',
+        ),
+        ("FAIL Required test coverage of 90% not reached.", None),
+    ],
+)
+def test_advice_fits_what_a_failing_gate_printed(project, printed, advice):
+    _, lines = run(project, "lint", PRINTED=printed)
+
+    assert lines[-1] == "  make lint" + (f"  # {advice}" if advice else "")
 
 
 def test_verbose_gates_run_in_turn_and_print_all(project):
@@ -120,8 +143,7 @@ def test_verbose_gates_run_in_turn_and_print_all(project):
         *["routine", "other   passed N s"],
         *["why lint failed", "warning of lint"],
         *["make: *** [Makefile: lint] Error 3", "lint    FAILED N s"],
-        *["", "1 of 4 gates failed. Fix these, then run make ci again:"],
-        "  make lint  # make format fixes style and format",
+        *["", "1 of 4 gates failed. Fix these, then run make ci again:", "  make lint"],
     ]
 
 
