@@ -1,13 +1,18 @@
-"""Find imports that fail in production, where only requirements.txt is installed."""
+"""Find imports that fail in production, where only requirements.txt is installed.
+
+python -m apps.release.imports   before Django starts, which a missing module ends
+"""
 
 import ast
 import re
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.core.checks import Error
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import AppRegistryNotReady, ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 # What production never runs
@@ -25,29 +30,36 @@ OPTIONAL = re.compile(
 HINT = "Add its package to the dependencies in pyproject.toml, then run make lock."
 
 
-def check_imports(app_configs, **options):
-    """Return an error for each module that the project imports and that is not installed.
+def main():
+    """Exit with the imports of modules that are not installed, if any."""
+    if missing := list(find_missing(Path.cwd())):
+        sys.exit("\n".join([*missing, HINT]))
 
-    `make check` runs this with the packages of requirements.txt. Django imports commands,
-    tasks and middleware only when it needs them, so its own checks pass without theirs.
+
+def check_backends(app_configs, **options):
+    """Return an error for each path in the settings that cannot be imported.
+
+    Django imports middleware and backends only when it needs them, so its own checks pass
+    without their packages.
     """
-    errors = [
-        Error(
-            f"{place} imports {name}, which is not installed.", HINT, id="release.E001"
-        )
-        for place, name in find_imports(settings.BASE_DIR)
-        if not is_installed(name)
-    ]
+    errors = []
     for path in sorted(find_backends()):
         try:
             import_string(path)
         except ImportError as error:
             errors.append(
-                Error(f"The settings name {path}: {error}.", HINT, id="release.E002")
+                Error(f"The settings name {path}: {error}.", HINT, id="release.E001")
             )
     if problem := find_hasher_problem():
-        errors.append(Error(f"PASSWORD_HASHERS: {problem}.", HINT, id="release.E003"))
+        errors.append(Error(f"PASSWORD_HASHERS: {problem}.", HINT, id="release.E002"))
     return errors
+
+
+def find_missing(folder):
+    """Yield a message for each import of a module that is not installed."""
+    for place, name in find_imports(folder):
+        if not is_installed(name):
+            yield f"{place} imports {name}, which is not installed."
 
 
 def find_imports(folder):
@@ -94,6 +106,8 @@ def is_installed(name):
         return find_spec(name) is not None
     except ModuleNotFoundError:  # It has no parent, either.
         return False
+    except (AppRegistryNotReady, ImproperlyConfigured):  # Its package needs Django.
+        return True
 
 
 def find_backends():
@@ -117,3 +131,7 @@ def find_hasher_problem():
     except (ImportError, ImproperlyConfigured, ValueError) as error:
         return str(error)
     return None
+
+
+if __name__ == "__main__":
+    main()
