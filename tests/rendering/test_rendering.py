@@ -12,10 +12,11 @@ import tomllib
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.support.contents import Content, contents, fail_for, refuse
-from tests.support.options import EVERY_COMBINATION
+from tests.support.options import EVERY_COMBINATION, FULL
 from tests.support.project import YAML_LOADER
 from tests.support.verdicts import code_of, tools_of
 
@@ -39,7 +40,38 @@ DJANGO_TAG = re.compile(
     r"{% (extends|load|static|block|endblock|get_static_prefix|translate|get_current_language)\b.*?%}|{# .* #}"
     r"|{{ (app_name|csp_nonce|request.get_host|LANGUAGE_CODE) }}"
 )
+ALL_CODE = FULL | {"use_docker": True, "deploy_target": "kubernetes", "use_e2e": True}
+LENGTHS = {
+    "shortest": {
+        "project_name": "x",
+        "project_slug": "x",
+        "project_description": "x",
+        "author_name": "x",
+        "staging_app": "xxx",
+        "production_app": "yyy",
+        "staging_url": "https://x.x",
+        "production_url": "https://y.x",
+    },
+    "longest": {
+        "project_name": "x" * 200,
+        "project_slug": "x" * 40,
+        "project_description": "x" * 500,
+        "author_name": "x" * 200,
+        "staging_app": "x" * 30,
+        "production_app": "y" * 30,
+        "staging_url": f"https://staging.{'x.' * 100}example.com",
+        "production_url": f"https://{'x.' * 100}example.com",
+    },
+}
 CODE = code_of(sys.modules[__name__])
+
+
+@pytest.fixture(scope="module")
+def every_length(every_project, rendered):
+    """Return the project of each combination, also with the shortest and longest answers."""
+    return every_project | {
+        name: rendered(**ALL_CODE | answers) for name, answers in LENGTHS.items()
+    }
 
 
 def find(*command):
@@ -67,10 +99,10 @@ def python_files(project, *others):
     }
 
 
-def test_ruff_finds_nothing_in_any_combination(every_project, tmp_path):
+def test_ruff_finds_nothing_in_any_combination(every_length, tmp_path):
     # Ruff reads each file under the settings of its project, and next to its modules.
     owners = defaultdict(list)
-    for name, project in every_project.items():
+    for name, project in every_length.items():
         files = python_files(project, "pyproject.toml", ".gitignore")
         owners[tuple(Content(*file) for file in files.items())].append(name)
 
@@ -114,9 +146,9 @@ def run_ruff(folder):
         yield Path(found["filename"]), f"{found['code']} {found['message']}"
 
 
-def test_black_would_change_nothing_in_any_combination(every_project, tmp_path):
+def test_black_would_change_nothing_in_any_combination(every_length, tmp_path):
     owners = defaultdict(list)
-    for name, project in every_project.items():
+    for name, project in every_length.items():
         # Black reads nothing else of a project.
         data = project.toml("pyproject.toml")
         governed_by = json.dumps(
@@ -129,7 +161,7 @@ def test_black_would_change_nothing_in_any_combination(every_project, tmp_path):
         findings = {}
         for setting in {setting for _, setting in items}:
             found = [content for content, its in items if its == setting]
-            example = every_project[owners[found[0], setting][0]]
+            example = every_length[owners[found[0], setting][0]]
             folder = tmp_path / str(len(findings))
             for number, content in enumerate(found):
                 (folder / str(number)).mkdir(parents=True)
