@@ -2,10 +2,12 @@
 
 import pytest
 
+from tests.deployment.platforms import PLATFORMS
+
 pytestmark = pytest.mark.slow
 NAMES = ("staging", "production")
 on_each_platform_of_images = pytest.mark.parametrize(
-    "target", ["fly", "kamal", "kubernetes", "render-image"]
+    "target", [name for name, platform in PLATFORMS.items() if platform.runs_image]
 )
 
 

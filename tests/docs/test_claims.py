@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.deployment.platforms import PLATFORMS
 from tests.docs.pages import functions
 from tests.support.options import TEMPLATE
 
@@ -29,3 +30,14 @@ def test_each_claim_of_the_readme_has_a_test():
     assert len(rows) > 5
     for claim, evidence in rows:
         assert TEST.search(evidence), claim
+
+
+def test_claim_of_the_image_excepts_the_platform_that_builds_again():
+    claim = r"^\| production runs the image .*staging.*Render without Docker.* \|"
+    for page in ("README.md", "docs/comparison.md"):
+        text = (TEMPLATE / page).read_text()
+        assert re.search(claim, text, re.MULTILINE | re.IGNORECASE), page
+
+    # Heroku releases a build, which has a test of its own.
+    others = {name for name, platform in PLATFORMS.items() if not platform.runs_image}
+    assert others == {"heroku", "render"}
