@@ -24,7 +24,11 @@ def test_tests_run_on_postgresql():
 
 @pytest.mark.django_db(databases="__all__")
 def test_no_migration_is_missing():
-    call_command("makemigrations", "--check", "--dry-run")
+    try:
+        call_command("makemigrations", "--check", "--dry-run")
+    except SystemExit:
+        message = "A migration is missing: run make manage ARGS=makemigrations."
+        pytest.fail(message, pytrace=False)
 
 
 def test_example_is_enough_for_development(load):

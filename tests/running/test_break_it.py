@@ -60,3 +60,14 @@ def test_test_fails_without_redis(redis_project):
         REDIS_URL=f"redis://127.0.0.1:{closed_port()}/0",
         ARGS=f"--no-cov -k {test}",
     )
+
+
+def test_test_names_a_missing_migration_in_one_sentence(redis_project):
+    damage, _ = BREAKS["a model change without migration"]
+    damage(redis_project)
+
+    done = redis_project.make("test", ARGS="--no-cov -k test_no_migration_is_missing")
+
+    assert "is missing: run make manage ARGS=makemigrations.\n" in done.stdout
+    assert "Change Meta options on user" in done.stdout
+    assert "site-packages/django" not in done.stdout
