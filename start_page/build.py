@@ -5,6 +5,7 @@ import base64
 import gzip
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import jinja2
@@ -33,6 +34,7 @@ def build(place, address=""):
     ).get_template("page.html")
     text = page.render(
         address=address,
+        version=version_of(TEMPLATE),
         others=", ".join(name for name in QUESTIONS if name not in ORDER),
         questions=list(map(describe, document["questions"])),
         script=read("page.js"),
@@ -40,6 +42,20 @@ def build(place, address=""):
     )
     (place / "index.html").write_text(text)
     (place / "data.js").write_text(f'var SLIPWAY = "{pack(document)}";\n')
+
+
+def version_of(folder):
+    """Return the tag or the commit of a clone; HEAD if files changed; nothing if it is no clone."""
+
+    def git(*arguments):
+        command = ["git", "-C", folder, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    if git("status", "--porcelain"):
+        return "HEAD"
+    tag = git("describe", "--tags", "--exact-match")
+    return tag or git("rev-parse", "--short=12", "HEAD")
 
 
 def describe(question):

@@ -6,8 +6,9 @@ const EDITS_AT_MOST = 3000; // lines of one file; beyond that, all lines count a
 
 /** The questions and files of the template, for any answers: numbers of choices, in order. */
 class Template {
-  constructor(data) {
-    Object.assign(this, data);
+  /** `version` is what git calls the files of the data, or an empty text. */
+  constructor(data, version) {
+    Object.assign(this, data, { version });
   }
 
   /** Return what a decision leads to. */
@@ -71,7 +72,8 @@ class Template {
       const value = question.values[answers[this.questions.indexOf(question)]];
       return `-d ${question.name}=${value}`;
     });
-    const words = ["uvx copier copy --defaults", ...(options ?? given), quoted(address)];
+    const version = this.version && [`--vcs-ref ${this.version}`];
+    const words = ["uvx copier copy --defaults", ...version, ...(options ?? given), quoted(address)];
     return `${words.join(" ")} my-project`;
   }
 
@@ -654,7 +656,7 @@ function downward(from, to) {
 
 addEventListener("DOMContentLoaded", async () => {
   try {
-    const template = new Template(await unpack(globalThis.SLIPWAY));
+    const template = new Template(await unpack(globalThis.SLIPWAY), find("address").dataset.version);
     globalThis.startPage = new Page(template);
   } catch (error) {
     const reason = globalThis.SLIPWAY

@@ -15,13 +15,14 @@ import pytest
 import yaml
 from playwright.sync_api import sync_playwright
 
-from start_page.build import main
+from start_page.build import main, version_of
 from start_page.data import contents
 from start_page.questions import CHOICES, ORDER, combinations, defaults, key
 from tests.pipelines.readers import read
 from tests.support.machine import find_chromium
 from tests.support.node import node_modules
-from tests.support.options import QUESTIONS
+from tests.support.options import QUESTIONS, TEMPLATE
+from tests.support.project import Project
 from tests.support.rendering import digest, files_of, quick_copier, renders
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
@@ -359,6 +360,27 @@ def test_command_and_data_file_make_the_shown_files(visit, template, tmp_path):
     assert {name: path.read_bytes().decode() for name, path in again.items()} == shown
     stated = yaml.safe_load((tmp_path / "two/answers.yml").read_text())
     assert stated == {it: (defaults() | MOST)[it] for it in stated}
+
+
+def test_command_names_the_version_that_the_page_shows(visit):
+    command = visit().locator("#command").inner_text()
+
+    assert f" --vcs-ref {version_of(TEMPLATE)} " in command
+
+
+def test_version_is_a_tag_or_a_commit_without_changes(tmp_path):
+    project = Project(tmp_path / "template")
+    project.path.mkdir()
+    assert version_of(project.path) == ""
+
+    (commit,) = project.commit_each("A")
+    assert version_of(project.path) == commit[:12]
+
+    project.tag("v1.0.0")
+    assert version_of(project.path) == "v1.0.0"
+
+    (project / "NOTES").write_text("changed")
+    assert version_of(project.path) == "HEAD"
 
 
 def test_address_holds_every_choice(visit):
