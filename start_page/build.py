@@ -4,6 +4,7 @@ import argparse
 import base64
 import gzip
 import json
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -36,6 +37,7 @@ def build(place, address=""):
         address=address,
         version=version_of(TEMPLATE),
         others=", ".join(name for name in QUESTIONS if name not in ORDER),
+        quoted_address=shlex.quote(address or "ADDRESS"),
         questions=list(map(describe, document["questions"])),
         script=read("page.js"),
         style=read("style.css"),

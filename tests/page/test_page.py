@@ -185,6 +185,18 @@ def test_address_of_the_build_is_in_the_command(chromium, tmp_path):
     page.close()
 
 
+def test_page_without_javascript_shows_only_a_command(chromium, tmp_path):
+    main(["--place", str(tmp_path / "page"), "--address", "https://a.b/it's.git"])
+    page = chromium.new_page(java_script_enabled=False)
+    page.goto((tmp_path / "page/index.html").as_uri())
+
+    command = page.locator("noscript code").inner_text()
+    assert shlex.split(command)[-2:] == ["https://a.b/it's.git", "my-project"]
+    shown = page.locator("main > :visible, form:visible, button:visible")
+    assert shown.evaluate_all("all => all.map(it => it.localName)") == ["noscript"]
+    page.close()
+
+
 def test_page_without_data_has_the_questions_and_a_reason(chromium, folder, tmp_path):
     shutil.copy(folder / "index.html", tmp_path)
     page = chromium.new_page()
