@@ -109,6 +109,13 @@ function quoted(word) {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
+/** Return a line of text as Copier writes it in YAML: in quotes only if it would mean something else. */
+function yaml(text) {
+  const syntax = /^[#,[\]{}&*!|>'"%@`]|^[?:]( |$)|^\.\.\.|:( |$)| #/;
+  const values = /^(~|null|true|false|yes|no|on|off|=|<<|\d+(\.\d*)?)$/i;
+  return syntax.test(text) || values.test(text) ? `'${text.replaceAll("'", "''")}'` : text;
+}
+
 /** Return the lines of a text, each with its end. */
 function linesOf(text) {
   return text.match(/[^\n]*\n|[^\n]+$/g) ?? [];
@@ -212,10 +219,7 @@ class Page {
 
   /** Return the files with some answers, as text by path. */
   project(answers) {
-    const address = this.address || "ADDRESS";
-    const isPlain = /^[\w./~][\w./~:@+'-]*$/.test(address);
-    const value = isPlain ? address : JSON.stringify(address);
-    return this.template.project(answers, `_src_path: ${value}\n`);
+    return this.template.project(answers, `_src_path: ${yaml(this.address || "ADDRESS")}\n`);
   }
 
   /** Take the answers, the file and the view from the address of the page. */

@@ -18,6 +18,7 @@ from playwright.sync_api import sync_playwright
 from start_page.build import main, version_of
 from start_page.data import contents
 from start_page.questions import CHOICES, ORDER, combinations, defaults, key
+from start_page.questions import template as template_of
 from tests.pipelines.readers import read
 from tests.support.machine import find_chromium
 from tests.support.node import node_modules
@@ -438,6 +439,20 @@ def test_address_that_begins_with_a_hyphen_is_a_path(visit):
 
     words = shlex.split(page.locator("#command").inner_text())
     assert words[-2:] == ["./--trust", "my-project"]
+
+
+def test_address_is_quoted_in_the_answers_file_as_copier_does(visit):
+    addresses = ["sp ace", "it's", "a: b", "it's #1", "c:", "~", "~/x", "[::1]:x"]
+    addresses += ["../x", ".../x", "git@a.b:c/d", "?", "?x", "true", "123", "1.5", "é"]
+    addresses += ["@x", "a\\b", "a,b", "#x", "a#b", '"x"', "--x"]
+    page = visit()
+    for address in addresses:
+        page.get_by_label("Address of the template").fill(address)
+        taken, text = page.evaluate(
+            "[startPage.address, startPage.now.get('.copier-answers.yml')]"
+        )
+        line = template_of("{{ it | to_nice_yaml }}").render(it={"_src_path": taken})
+        assert line in text.splitlines(keepends=True)
 
 
 def test_reset_adds_to_the_history_only_if_an_answer_changes(visit):
