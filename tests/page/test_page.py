@@ -530,6 +530,18 @@ def test_phone_shows_what_a_choice_changes_below_the_questions(visit):
     assert page.locator("#command").bounding_box()["y"] < PHONE["height"] / 2
 
 
+@pytest.mark.parametrize("view", ["files", "pipeline"])
+def test_print_shows_what_the_screen_scrolls(visit, view):
+    page = visit(fragment(MOST, view=view, file="pyproject.toml"))
+    cut = """[...document.querySelectorAll("body, body *")].filter((it) =>
+      getComputedStyle(it).overflowY !== "visible" && it.scrollHeight > it.clientHeight
+    ).map((it) => it.id || it.localName)"""
+    assert {"questions", "main"} <= {*page.evaluate(cut)}
+
+    page.emulate_media(media="print")
+    assert page.evaluate(cut) == []
+
+
 def axe():
     """Return the source of axe, if it is the known one."""
     source = (node_modules(AXE) / "axe-core/axe.min.js").read_bytes()
