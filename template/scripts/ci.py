@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-VERBOSE = bool(os.environ.get("VERBOSE"))
+VERBOSE = os.environ.get("VERBOSE", "0") not in ("", "0")
 GRACE = 10  # seconds that gates may take to end after Ctrl-C
 WARNING = re.compile("warn", re.IGNORECASE)
 COLOR = re.compile(r"\x1b\[[\d;]*m")
@@ -75,9 +75,13 @@ class Gate:
 def main():
     """Run the gates. The exit code is 1 if one fails, and 130 after Ctrl-C."""
     make, *arguments = sys.argv[1:]
-    names = ",".join(arguments).split(",")
-    rows = [names] if VERBOSE else [argument.split(",") for argument in arguments]
-    if not VERBOSE:
+    rows = [row for it in arguments if (row := it.replace(",", " ").split())]
+    names = [name for row in rows for name in row]
+    if not names:
+        sys.exit("GATES in the Makefile has no gate: name one.")
+    if VERBOSE:
+        rows = [names]
+    else:
         print(f"Running {', '.join(names)}. VERBOSE=1 shows their output.", flush=True)
     leave_jobserver()
     began = time.monotonic()
@@ -126,9 +130,7 @@ def run(make, rows, folder):
         with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
             for gate, _ in running:
                 gate.process.wait(GRACE)
-        interrupted = [gate for gate, _ in running]
-        show(interrupted)
-        names = ", ".join(gate.name for gate in interrupted)
+        names = ", ".join(gate.name for gate, _ in running)
         print(f"Interrupted while these ran: {names}.", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     finally:
@@ -140,16 +142,11 @@ def run(make, rows, folder):
     return ended
 
 
-def show(gates):
-    """Print the output of gates, the first one's last."""
-    for gate in [] if VERBOSE else reversed(gates):
+def explain(failed, total):
+    """Print the output of failed gates, the first one's last, and what to do."""
+    for gate in [] if VERBOSE else reversed(failed):
         print(f"\n==== {gate.name} ====", gate.output(), sep="\n")
     print()
-
-
-def explain(failed, total):
-    """Print the output of failed gates, and what to do."""
-    show(failed)
     print(f"{len(failed)} of {total} gates failed. Fix these, then run make ci again:")
     width = max(len(gate.name) for gate in failed)
     for gate in failed:
