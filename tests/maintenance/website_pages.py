@@ -88,8 +88,8 @@ def settings():
         "# Settings and variables\n\nThe settings of a project read these variables,"
         " which its `.env.example` lists. The pages about"
         " [deployment](deployment/index.md) state where to set them in production."
-        " Development and tests need none; to use your own servers, copy"
-        " `.env.example` to `.env`.\n\n"
+        " Development and tests need none; to use a server of your own, copy"
+        " its lines of `.env.example` to `.env`.\n\n"
         "| Variables and their examples | What they are | In |\n| --- | --- | --- |\n"
     )
     known = set()

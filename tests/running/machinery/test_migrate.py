@@ -148,3 +148,12 @@ def test_failed_connection_is_one_message(
         call_command("migrate", database=alias, verbosity=0)
 
     assert re.search(f"{end}$", str(raised.value), re.DOTALL)
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_development_names_where_the_address_comes_from(settings, debug):
+    settings.DEBUG = debug
+
+    cause = migrate.name_cause(OperationalError("refused"), {"NAME": "shop"})
+
+    assert ("The address comes from .env or the environment." in cause) == debug

@@ -14,6 +14,11 @@ PAUSE = 1  # seconds between two attempts to get it
 # Seconds before each new attempt after a lock_timeout: the requests that waited go first.
 PAUSES = (2, 4, 8)
 LOCK_NOT_AVAILABLE = "55P03"
+# Development only: production has no embedded server.
+ORIGIN = (
+    "The address comes from .env or the environment. Without POSTGRES_HOST and DATABASE_URL"
+    " there, the embedded server runs."
+)
 SESSION = [
     "SELECT set_config('application_name', %(name)s, false)",
     # A migration may take long: the limit is for requests.
@@ -139,9 +144,9 @@ class Command(migrate.Command):
 
 
 def name_cause(error, database):
-    """Return why there is no connection, and how to create a missing database."""
+    """Return why there is no connection, and what helps: a command, or the address's origin."""
     if f'database "{database["NAME"]}" does not exist' not in str(error):
-        return str(error)
+        return f"{error}\n{ORIGIN}" if settings.DEBUG else str(error)
     server = [
         f"--{option}={database[key]}"
         for option, key in {"host": "HOST", "port": "PORT", "username": "USER"}.items()
