@@ -52,6 +52,7 @@ endef
 .PHONY: new
 new: $(if $(DEST),$(COPIER)) ## Make a project: make new DEST=../my-project
 	@[ -n "$$DEST" ] || { echo 'Set the new folder: make new DEST=../my-project' >&2; exit 2; }
+	@[[ "$$DEST" != "~"* ]] || { echo "The shell took $$DEST for a plain name. Write the path of your home folder in full." >&2; exit 2; }
 	@[ -d "$$DEST" ] || [ ! -e "$$DEST" ] || { echo "$$DEST is a file. Set a new folder: make new DEST=../my-project" >&2; exit 2; }
 	@command -v git >/dev/null || { echo "Install git, then run make again." >&2; exit 1; }
 	@$(COPIER) copy $(if $(filter -r --vcs-ref --vcs-ref=%,$(ARGS)),,--vcs-ref HEAD) $(ARGS) "$(CURDIR)" "$$DEST"

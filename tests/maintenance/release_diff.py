@@ -32,7 +32,9 @@ def print_difference(template, old, new, options):
         for name, version in (("old", old), ("new", new)):
             render(template, version, options, Path(folder, name))
         command = ["git", "diff", "--no-index", "--no-ext-diff", "--find-renames"]
-        subprocess.run([*command, "--no-prefix", "old", "new"], cwd=folder)
+        done = subprocess.run([*command, "--no-prefix", "old", "new"], cwd=folder)
+    if not done.returncode:
+        print(f"With these answers, {old} and {new} make the same files.")
 
 
 def render(template, version, options, folder):

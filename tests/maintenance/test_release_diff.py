@@ -41,7 +41,8 @@ def test_difference_has_the_chosen_answers(template, capfd):
 def test_same_version_has_no_difference(template, capfd):
     print_difference(template, "v1.1.0", "v1.1.0", [])
 
-    assert capfd.readouterr().out == ""
+    expected = "With these answers, v1.1.0 and v1.1.0 make the same files.\n"
+    assert capfd.readouterr().out == expected
 
 
 def test_unknown_version_is_refused_in_one_line(template):

@@ -282,6 +282,13 @@ def test_make_new_refuses_a_file(checkout):
     assert done.stdout.startswith("../notes is a file. Set a new folder: make new ")
 
 
+def test_make_new_makes_no_folder_that_is_named_like_home(checkout):
+    done = checkout.make("--silent", "new", "COPIER=/bin/echo", "DEST=~/shop")
+
+    assert done.returncode == 2
+    assert done.stdout.startswith("The shell took ~/shop for a plain name.")
+
+
 @pytest.mark.parametrize(
     ("target", "name"),
     [
