@@ -18,8 +18,8 @@ class UnknownBase(Exception):
 def find_base():
     """Return the commits that this change is compared with.
 
-    On the target branch itself, that is the commit before the last one. Raises
-    UnknownBase.
+    On the target branch itself, that is the commit before the last one; the first commit
+    breaks nothing. Raises UnknownBase.
     """
     git("rev-parse", "--git-dir")
     if given := os.environ.get("BASE_COMMIT", "").split():
@@ -32,7 +32,9 @@ def find_base():
             return [base]
         if commit("HEAD^1"):
             return ["HEAD^1"]
-        raise UnknownBase("this clone has no commit before the last one")
+        if "true" in git("rev-parse", "--is-shallow-repository"):
+            raise UnknownBase("this clone has no commit before the last one")
+        return ["HEAD"]
     raise UnknownBase(f"git has no branch {' or '.join(TARGETS)}")
 
 

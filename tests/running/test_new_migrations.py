@@ -107,6 +107,15 @@ def test_main_warns_about_its_last_commit_and_uncommitted_files(clone):
     assert check(project)[1:] == (False, False)
 
 
+def test_first_commit_breaks_nothing(render):
+    project = render().installed()
+    add_old(project)
+    project.commit()
+    add_new(project)
+
+    assert check(project) == ("Finding breaking changes since HEAD.", False, True)
+
+
 def test_edited_migration_is_warned_about(clone):
     project = clone("main")
     with (project / OLD).open("a") as file:
