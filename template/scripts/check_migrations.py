@@ -17,8 +17,8 @@ from django.db import NotSupportedError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from apps.release.management.commands.migrate import Command
-from scripts.compatibility import breaks, read_schema
-from scripts.history import UnknownBase, changed_files, find_base
+from scripts.compatibility import breaks, follow, read_schema
+from scripts.history import UnknownBase, changed_files, find_base, known_files
 from scripts.services import provide, wait_for_turn
 
 FORMAT = os.environ.get("WARNING_FORMAT") or "{path}: warning: {text}"
@@ -28,11 +28,11 @@ def main():
     provide()
     wait_for_turn()
     django.setup()
-    changed = find_changed()
+    changed, new = find_changed()
     warnings: list[tuple[str, str]] = []
     databases, others = find_databases()
     for database in databases:
-        check(database, changed, warnings)
+        check(database, changed, new, warnings)
     show(warnings)
     if others:
         print("Warning: these databases are not checked: " + ", ".join(others))
@@ -56,13 +56,12 @@ def find_databases():
     return found.values(), others
 
 
-def check(database, changed, warnings):
+def check(database, changed, new, warnings):
     """Migrate an empty copy of a database; append (path, text) to `warnings`."""
     name = database.settings_dict["NAME"]
     # Django calls this method around each migration.
-    with patch.object(
-        Command, "migration_progress_callback", watching(database, changed, warnings)
-    ):
+    watch = watching(database, changed, new, warnings)
+    with patch.object(Command, "migration_progress_callback", watch):
         try:
             database.creation.create_test_db(verbosity=2, autoclobber=True)
         except NotSupportedError as error:
@@ -72,32 +71,40 @@ def check(database, changed, warnings):
 
 
 def find_changed():
-    """Return the files of this change, or None if all files count, and print which."""
+    """Return the files of this change, and those that it adds, and print the base.
+
+    Without a base, return None, because all files count, and no file as new.
+    """
     try:
         base = find_base()
         changed = changed_files(settings.BASE_DIR, base)
+        new = changed - known_files(settings.BASE_DIR, base)
     except UnknownBase as reason:
         print(f"Finding breaking changes in all migrations, because {reason}.")
-        return None
+        return None, set()
     print(f"Finding breaking changes since {' and '.join(base)}.")
-    return changed
+    return changed, new
 
 
-def watching(database, changed, warnings):
+def watching(database, changed, new, warnings):
     """Return a progress callback for `migrate` that appends (path, text) to `warnings`."""
     report_progress = Command.migration_progress_callback
     before: tuple[dict, dict] = {}, {}
+    used: set[tuple] = set()
 
     def watch(command, action, migration=None, fake=False):
-        nonlocal before
+        nonlocal before, used
         report_progress(command, action, migration, fake)
         if action == "apply_success":
             after = read_schema(database)
             path = Path(inspect.getfile(type(migration)))
+            name = os.path.relpath(path, settings.BASE_DIR)
             if is_judged(path, changed) and not is_accepted(migration):
-                name = str(path.relative_to(settings.BASE_DIR))
-                for text in breaks(before, after, migration.atomic):
+                for text in breaks(before, after, used, migration.atomic):
                     warnings.append((name, text))
+            # What a squashed migration creates exists already.
+            is_new = name in new and not migration.replaces
+            used = follow(used, before, after, is_new)
             before = after
 
     return watch

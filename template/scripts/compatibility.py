@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 COLUMNS = """
-    SELECT relname, attname, format_type(atttypid, atttypmod),
+    SELECT relname, attname, attrelid || '.' || attnum, format_type(atttypid, atttypmod),
            attnotnull, atthasdef OR attidentity <> ''
     FROM pg_attribute JOIN pg_stat_user_tables ON relid = attrelid
     WHERE attnum > 0 AND NOT attisdropped
@@ -43,6 +43,7 @@ INDEX = "Writes to {1} wait while {0} is built: use AddIndexConcurrently, with a
 
 
 class Column(NamedTuple):
+    place: str  # The same under a new name of the column or its table
     type: str
     not_null: bool
     has_default: bool
@@ -69,20 +70,36 @@ def read_schema(connection):
         return columns, {number: Rule(*rule) for number, *rule in cursor}
 
 
-def breaks(before, after, atomic):
-    """Yield a sentence for each change that breaks the running release."""
+def follow(used, before, after, is_new):
+    """Return the columns that the running release uses, after one more migration.
+
+    What a new migration adds is not among them, but a new name of one of them is.
+    """
+    (old, _), (columns, _) = before, after
+    if not is_new:
+        return used - (old.keys() - columns) | (columns.keys() - old)
+    places = {old[key].place for key in used & old.keys()}
+    return used | {key for key, column in columns.items() if column.place in places}
+
+
+def breaks(before, after, used, atomic):
+    """Yield a sentence for each change that breaks the running release.
+
+    It uses the columns in `used`, pairs of table and name, and their tables.
+    """
     (old_columns, old_rules), (columns, rules) = before, after
-    old_tables = {table for table, _ in old_columns}
+    old_tables = {table for table, _ in old_columns} & {table for table, _ in used}
     tables = {table for table, _ in columns}
     for table in sorted(old_tables - tables):
         yield GONE.format(table)
     for table, name in old_columns:
-        if table in tables and (table, name) not in columns:
+        if table in tables and (table, name) in used - columns.keys():
             yield GONE.format(f"{table}.{name}")
     for (table, name), column in columns.items():
         if table in old_tables:
             old = old_columns.get((table, name))
-            yield from changes(f"{table}.{name}", old, column)
+            is_used = (table, name) in used
+            yield from changes(f"{table}.{name}", old, column, is_used)
     names = {rule.name for rule in old_rules.values()}
     for number, rule in rules.items():
         # A new column is empty, so no rule rejects its rows and none takes long.
@@ -102,13 +119,13 @@ def breaks(before, after, atomic):
             yield INDEX.format(rule.name, rule.table)
 
 
-def changes(name, old, new):
+def changes(name, old, new, is_used):
     """Yield a sentence for each change of a column that breaks the running release."""
-    if old and new.not_null and not old.not_null:
+    if old and is_used and new.not_null and not old.not_null:
         yield NOT_NULL.format(name)
     elif new.is_required and not (old and old.is_required):
         yield REQUIRED.format(name)
-    if old and not accepts(new.type, old.type):
+    if old and is_used and not accepts(new.type, old.type):
         yield TYPE.format(name, old.type, new.type)
 
 

@@ -50,6 +50,13 @@ def changed_files(folder, base):
     return new.union(set.intersection(*differing))
 
 
+def known_files(folder, base):
+    """Return the files below a folder that a commit of `base` has, like changed_files."""
+    options = ("-r", "--name-only", "-z")
+    known = [names(git("ls-tree", *options, it, folder=folder)) for it in base]
+    return set.union(*known)
+
+
 def names(output):
     return set(output.split("\0")) - {""}
 

@@ -257,6 +257,111 @@ class Migration(migrations.Migration):
     dependencies = [("archive", "0001_initial")]
     operations = [migrations.DeleteModel("Box")]
 """
+# What the commit has that a branch begins from
+BASE = {
+    "begin": BEGIN,
+    "create_past": """
+migrations.CreateModel("Past", [("id", models.BigAutoField(primary_key=True))])""",
+    "drop_past": """
+migrations.DeleteModel("Past")""",
+}
+# What the migrations of the branch do, and how their warnings begin: the running release
+# uses nothing that another one of them added.
+BRANCH = {
+    "create": (
+        """
+migrations.CreateModel(
+    "Item",
+    [
+        ("id", models.BigAutoField(primary_key=True)),
+        ("title", models.TextField(null=True)),
+        ("size", models.IntegerField()),
+        ("shop", models.ForeignKey("Shop", models.CASCADE)),
+        ("books", models.ManyToManyField("Book", related_name="+")),
+    ],
+),
+migrations.CreateModel("Past", [("name", models.TextField(primary_key=True))]),
+migrations.AddField("Club", "items", models.ManyToManyField("Item", related_name="+")),
+migrations.AddField("Book", "stock", models.IntegerField(null=True))""",
+        [],
+    ),
+    "change_new_columns": (
+        """
+migrations.RenameField("Item", "size", "length"),
+migrations.AddField("Item", "rank", models.IntegerField(default=1)),
+migrations.AlterField("Item", "title", models.CharField(max_length=9)),
+migrations.AddIndex("Item", models.Index(fields=["title"], name="by_item")),
+migrations.AddConstraint(
+    "Item", models.UniqueConstraint(fields=["length"], name="one_length")
+),
+migrations.RemoveField("Past", "name")""",
+        [],
+    ),
+    "rename_new_tables": (
+        """
+migrations.RenameModel("Item", "Thing"),
+migrations.AlterModelTable("Past", "past")""",
+        [],
+    ),
+    "change_renamed_new_tables": (
+        """
+migrations.RemoveField("Thing", "rank"),
+migrations.AlterField("Thing", "length", models.TextField())""",
+        [],
+    ),
+    "change_new_column_of_old_table": (
+        """
+migrations.RenameField("Book", "stock", "store"),
+migrations.AlterField("Book", "store", models.TextField(db_default="", default=""))""",
+        [],
+    ),
+    "index_new_column_of_old_table": (
+        """
+migrations.AddIndex("Book", models.Index(fields=["store"], name="by_store"))""",
+        ["Writes to users_book wait while by_store is built"],
+    ),
+    "require_new_column_of_old_table": (
+        """
+migrations.RunSQL("ALTER TABLE users_book ALTER store DROP DEFAULT")""",
+        ["users_book.store needs a value, but"],
+    ),
+    "drop_what_is_new": (
+        """
+migrations.RemoveField("Book", "store"),
+migrations.RemoveField("Club", "items"),
+migrations.RemoveField("Thing", "books"),
+migrations.DeleteModel("Thing"),
+migrations.DeleteModel("Past")""",
+        [],
+    ),
+    "rename_old_table": (
+        """
+migrations.RenameModel("Book", "Volume")""",
+        ["users_book is gone, but"],
+    ),
+    "change_renamed_old_table": (
+        """
+migrations.RenameField("Volume", "pages", "length"),
+migrations.RemoveField("Volume", "blurb")""",
+        ["users_volume.blurb is gone, but", "users_volume.pages is gone, but"],
+    ),
+    "change_renamed_old_column": (
+        """
+migrations.AlterField("Volume", "length", models.TextField(null=True))""",
+        ["users_volume.length changes from integer to text, but"],
+    ),
+    "replace_old_table": (
+        """
+migrations.DeleteModel("Club"),
+migrations.CreateModel("Club", [("id", models.BigAutoField(primary_key=True))])""",
+        [],
+    ),
+    "drop_replaced_table": (
+        """
+migrations.DeleteModel("Club")""",
+        ["users_club is gone, but"],
+    ),
+}
 CONCURRENTLY = """
 AddIndexConcurrently("Book", models.Index(fields=["price"], name="by_price"))"""
 EXPECTED = {name: [] for name in (*HARMLESS, "concurrently", "accepted")}
@@ -309,17 +414,43 @@ def migrated(request, render_for_module):
     return done.stdout
 
 
-@pytest.mark.parametrize(("name", "beginnings"), EXPECTED.items(), ids=EXPECTED)
-def test_migration_that_breaks_the_running_release_is_warned_about(
-    migrated, name, beginnings
-):
+@pytest.fixture(scope="module")
+def branch(render_for_module):
+    """Return the output of `make check-migrations` on a branch with all of BRANCH."""
+    project = render_for_module().installed()
+    for name, operations in BASE.items():
+        add_migration(project, name, operations)
+    project.commit()
+    for name, (operations, _) in BRANCH.items():
+        add_migration(project, name, operations)
+    return project.make_ok("check-migrations", BASE_COMMIT="HEAD").stdout
+
+
+def assert_warnings(output, name, beginnings):
+    """Check how the warnings about a migration begin."""
     path = re.compile(rf"apps/users/migrations/\d+_{name}")
-    printed = [text for file, text in warnings(migrated) if path.fullmatch(file)]
+    printed = [text for file, text in warnings(output) if path.fullmatch(file)]
 
     assert len(printed) == len(beginnings), printed
     for text, beginning in zip(printed, reversed(beginnings), strict=True):
         assert text.startswith(beginning)
         assert re.search(r": [a-z].*\.$", text), "It names no fix."
+
+
+@pytest.mark.parametrize(("name", "beginnings"), EXPECTED.items(), ids=EXPECTED)
+def test_migration_that_breaks_the_running_release_is_warned_about(
+    migrated, name, beginnings
+):
+    assert_warnings(migrated, name, beginnings)
+
+
+@pytest.mark.parametrize(
+    ("name", "beginnings"),
+    [(name, beginnings) for name, (_, beginnings) in BRANCH.items()],
+    ids=BRANCH,
+)
+def test_what_a_branch_added_may_change(branch, name, beginnings):
+    assert_warnings(branch, name, beginnings)
 
 
 def test_warnings_list_the_newest_first_and_the_page_last(migrated):
@@ -376,8 +507,8 @@ def test_check_migrations_fails_if_it_cannot_follow_migrations(render):
     project = render().installed()
     project.edit(
         "scripts/check_migrations.py",
-        'Command, "migration_progress_callback", watching',
-        'Command, "migration_callback", watching',
+        'Command, "migration_progress_callback", watch)',
+        'Command, "migration_callback", watch)',
     )
 
     done = project.make("check-migrations")

@@ -10,6 +10,8 @@ from tests.support.project import Project
 pytestmark = [pytest.mark.slow, pytest.mark.seconds(20)]
 DROP = "migrations.RunSQL('ALTER TABLE users_user DROP COLUMN {}')"
 FOLDER = "apps/users/migrations"
+INITIAL = f"{FOLDER}/0001_initial.py"
+REPLACES = "    replaces = [('users', '0001_initial')]"
 OLD, NEW = f"{FOLDER}/0002_old.py", f"{FOLDER}/0003_new.py"
 OLD_WARNING = f"{OLD}: warning: users_user.first_name is gone"
 NEW_WARNING = f"{NEW}: warning: users_user.last_name is gone"
@@ -122,6 +124,25 @@ def test_edited_migration_is_warned_about(clone):
         file.write("# edited\n")
 
     assert check(project)[1:] == (True, False)
+
+
+def test_table_of_an_edited_migration_is_not_new(clone):
+    project = clone("main")
+    with (project / INITIAL).open("a") as file:
+        file.write("# edited\n")
+    add_new(project)
+
+    assert check(project)[1:] == (False, True)
+
+
+def test_table_of_a_squashed_migration_is_not_new(clone):
+    project = clone("main")
+    text = project.read(INITIAL).replace("    initial = True", REPLACES)
+    assert REPLACES in text
+    (project / f"{FOLDER}/0001_squashed.py").write_text(text)
+    add_new(project)
+
+    assert check(project)[1:] == (False, True)
 
 
 def test_project_in_a_folder_of_its_repository_knows_its_migrations(origin, tmp_path):
