@@ -29,7 +29,11 @@ def lines(page):
     return found.evaluate_all("lines => lines.map((it) => it.textContent)")
 
 
-def test_chooser_gets_the_files_of_the_start_page(slipway, shell, browse, tmp_path):
+def test_chooser_gets_the_files_of_the_start_page(
+    slipway, shell, browse, monkeypatch, tmp_path
+):
+    # The command names the version of this repository.
+    monkeypatch.setattr("start_page.build.TEMPLATE", slipway.path)
     main(["--address", str(slipway.path), "--place", str(tmp_path / "page")])
     page = browse((tmp_path / "page/index.html").as_uri())
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
