@@ -446,6 +446,19 @@ def test_folder_next_to_a_django_project_is_accepted(bare_template, tmp_path):
         copier.run_copy(str(bare_template), new, defaults=True, quiet=True)
 
 
+@pytest.mark.parametrize("value", ["flase", "", "None", "2"])
+def test_misspelled_answer_to_a_yes_or_no_question_is_refused(ask, value):
+    with pytest.raises(
+        ValueError, match=f"use_e2e with true or false, not with {value}"
+    ):
+        ask(use_redis="True", use_e2e=value)
+
+
+def test_yes_or_no_questions_begin_with_use():
+    bools = [name for name, it in QUESTIONS.items() if it["type"] == "bool"]
+    assert bools == [name for name in QUESTIONS if name.startswith("use_")]
+
+
 # Closing message
 
 MADE_BY_DEFAULT = """\
