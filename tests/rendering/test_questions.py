@@ -417,7 +417,7 @@ def test_dependencies_of_the_generated_project_are_reserved(names):
     assert {name.replace("-", "_") for name in found} <= set(names.reserved)
 
 
-ADOPT = "Use a new folder: the template cannot adopt a project."
+ADOPT = "The folder, or one in it, has a manage.py. Use a new folder: the template cannot adopt a project."
 
 
 @pytest.mark.parametrize("place", ["manage.py", "src/manage.py"])
