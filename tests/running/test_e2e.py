@@ -72,6 +72,14 @@ def test_browser_sees_a_blocked_form_and_a_missing_file(project):
     assert kept == {"trace.zip", "test-failed-1.png"}
 
 
+def test_missing_browser_is_one_sentence(project, tmp_path):
+    done = project.make("e2e", PLAYWRIGHT_BROWSERS_PATH=str(tmp_path))
+
+    assert done.returncode == 2, done.stdout
+    assert "Chromium or a library is missing: run make browser." in done.stdout
+    assert "playwright install" not in done.stdout
+
+
 @pytest.fixture(scope="module")
 def site(project):
     """Yield the URL of the project's site, which refuses visitors without the header."""
