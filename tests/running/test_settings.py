@@ -62,7 +62,7 @@ def load(variables):
     os.environ.update(variables)
     loaded = vars(import_module(f"config.settings.{module}"))
     # No function is equal to that of another import.
-    loaded.pop("DEBUG_TOOLBAR_CONFIG", None)
+    loaded.get("DEBUG_TOOLBAR_CONFIG", {}).pop("SHOW_TOOLBAR_CALLBACK", None)
     return {name: value for name, value in loaded.items() if name.isupper()}
 for name in every.keys() - required.keys():
     rest = {key: value for key, value in every.items() if key != name}
