@@ -166,15 +166,14 @@ class Change:
 
     def __init__(self, template, options):
         old = template.copy(template.version)
+        # Before the template reads them, because it may refuse them at another question.
+        refuse_misspelled(template.answers, options.data)
         new = template.copy(options.vcs_ref, options.data)
         self.answers = read_answers(new / ANSWERS)
         self.version = self.answers["_commit"]
         for name in dict(options.data).keys() - self.answers.keys():
             raise Refused(f"With these answers, the template does not ask for {name}.")
-        for name, value in options.data:
-            # Copier reads every other text as true, such as a misspelled one.
-            if isinstance(self.answers[name], bool) and value.lower() not in BOOLEANS:
-                raise Refused(f"Answer {name} with true or false, not with {value}.")
+        refuse_misspelled(self.answers, options.data)
         if order(self.version) < order(template.version) and not options.vcs_ref:
             raise Refused(
                 f"The newest version of the template, {self.version}, is older than the one "
@@ -382,6 +381,13 @@ def roll_back(reason):
         raise Refused(
             f"{reason}\n{error}\nRemove the cause, and run the commands above."
         ) from None
+
+
+def refuse_misspelled(answers, data):
+    """Refuse another answer to a yes-or-no question: Copier reads every other text as true."""
+    for name, value in data:
+        if isinstance(answers.get(name), bool) and value.lower() not in BOOLEANS:
+            raise Refused(f"Answer {name} with true or false, not with {value}.")
 
 
 def refused_question(error):

@@ -22,6 +22,10 @@ from tests.updating.small import (
 )
 
 QUESTIONS = """\
+guard:
+  type: str
+  default: all
+  validator: "{% if _copier_conf.data.extra == 'flase' %}Wrong.{% endif %}"
 shape:
   type: str
   default: "{{ shape | default('round') }}"
@@ -253,6 +257,11 @@ def test_refused_answer_is_named_with_the_reason(asked, answers, reason):
         f"The template refuses the answer to {reason}. "
         f'Set answers that fit: ARGS="-d {name}=VALUE"\n'
     )
+
+
+def test_misspelled_answer_is_named_even_if_another_question_refuses_it(asked):
+    expected = "Answer extra with true or false, not with flase.\n"
+    assert refusal(asked, "-d", "extra=flase") == expected
 
 
 @pytest.mark.parametrize("command", ["status", "update"])
