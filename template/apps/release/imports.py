@@ -27,6 +27,8 @@ NEVER_TRUE = re.compile(
 OPTIONAL = re.compile(
     "ImportError|ModuleNotFoundError|find_spec|sys.(platform|version)"
 )
+# What a package raises that needs Django to be set up
+NEEDS_DJANGO = (AppRegistryNotReady, ImproperlyConfigured)
 HINT = "Add its package to the dependencies in pyproject.toml, then run make lock."
 
 
@@ -106,7 +108,7 @@ def is_installed(name):
         return find_spec(name) is not None
     except ModuleNotFoundError:  # It has no parent, either.
         return False
-    except (AppRegistryNotReady, ImproperlyConfigured):  # Its package needs Django.
+    except NEEDS_DJANGO:
         return True
 
 
