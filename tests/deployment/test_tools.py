@@ -303,6 +303,8 @@ def heroku(begin, tmp_path):
     with serving(Registry(packed.getvalue())) as registry:
         address = f"http://127.0.0.1:{registry.server_port}"
         variables = {"npm_config_registry": address, "HOME": str(tmp_path)}
+        # npm fetches a package with another hash again, after a minute.
+        variables["npm_config_fetch_retries"] = "0"
         yield project, variables, packed.getvalue()
 
 

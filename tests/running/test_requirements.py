@@ -47,6 +47,8 @@ def lock_again(original, folder, **variables):
     return project
 
 
+# They mostly wait for the network and the disk: in one worker, the others use the processors.
+@pytest.mark.xdist_group("locks")
 @pytest.mark.parametrize("answers", COMBINATIONS.values(), ids=COMBINATIONS.keys())
 def test_locking_again_changes_nothing(rendered, known_packages, tmp_path, answers):
     original = rendered(**answers)

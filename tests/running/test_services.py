@@ -233,6 +233,7 @@ def test_test_run_waits_for_another_one(plain, second):
             assert waiting.returncode == 0
 
 
+@pytest.mark.seconds(40)
 def test_simultaneous_make_ci_pass_in_two_projects(render, plain):
     new = render(coverage_threshold=0).with_one_short_test(DATABASE_TEST)
     with (
