@@ -1,30 +1,43 @@
-"""The table of docs/questions.md, which `make docs` writes from copier.yml.
+"""The tables of docs/questions.md, which `make docs` writes from copier.yml.
 
-Only its last column is written by hand.
+Only their last column is written by hand.
 """
 
 import re
 
-from tests.support.options import DEFAULTS, QUESTIONS, TEMPLATE, choices, labels
+from tests.support.options import (
+    DEFAULTS,
+    GROUPS,
+    QUESTIONS,
+    TEMPLATE,
+    choices,
+    labels,
+)
 
 PAGE = TEMPLATE / "docs/questions.md"
 HEAD = """\
 | Question | Answers | Default | What it changes |
 | --- | --- | --- | --- |
 """
-TABLE = re.compile(r"^\| Question \|.*(?:\n\|.*)*\n", re.MULTILINE)
 ROW = re.compile(r"^\| `(\w+)`.*\| (.*) \|$", re.MULTILINE)
 
 
-def with_table(page):
+def with_tables(page):
     """Return the page with the questions, answers and defaults of copier.yml."""
     effects = dict(ROW.findall(page))
-    rows = [
-        f"| `{name}`<br>{question['help']} | {answers(name)} | {default(name)}"
-        f" | {effects.get(name, '')} |\n"
-        for name, question in QUESTIONS.items()
+    introduction = page.partition("\n## ")[0]
+    tables = [
+        f"\n## {heading}\n\n{HEAD}" + "".join(row(name, effects) for name in names)
+        for heading, names in GROUPS.items()
     ]
-    return TABLE.sub(lambda _: HEAD + "".join(rows), page)
+    return introduction + "".join(tables)
+
+
+def row(name, effects):
+    """Return the row of a question, with what it changes."""
+    question = f"`{name}`<br>{QUESTIONS[name]['help']}"
+    effect = effects.get(name, "")
+    return f"| {question} | {answers(name)} | {default(name)} | {effect} |\n"
 
 
 def answers(name):

@@ -32,10 +32,10 @@ def pages_of(site):
     return {str(page.relative_to(site)): page.read_text() for page in pages}
 
 
-def test_table_of_questions_is_up_to_date():
+def test_tables_of_questions_are_up_to_date():
     page = questions.PAGE.read_text()
 
-    assert questions.with_table(page) == page, "run make docs"
+    assert questions.with_tables(page) == page, "run make docs"
 
 
 def test_each_question_states_its_effect():

@@ -25,7 +25,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
 from tests.maintenance.questions import PAGE as QUESTIONS_PAGE
-from tests.maintenance.questions import with_table
+from tests.maintenance.questions import with_tables
 from tests.maintenance.website_pages import rendered_pages
 from tests.support.node import NODE, NPM, TOOLS
 from tests.support.options import TEMPLATE
@@ -80,7 +80,7 @@ CONFIGURATION = {
 
 
 def main():
-    QUESTIONS_PAGE.write_text(with_table(QUESTIONS_PAGE.read_text()))
+    QUESTIONS_PAGE.write_text(with_tables(QUESTIONS_PAGE.read_text()))
     build(SITE, pages())
     print(f"Open {SITE / 'index.html'}")
 

@@ -107,7 +107,7 @@ CHECKS = {
     "template/deploy/dummy.py": FILES,
     "template/dummy.toml.jinja": FILES,
     "docs/questions.md": (
-        "tests/maintenance/test_website.py::test_table_of_questions_is_up_to_date"
+        "tests/maintenance/test_website.py::test_tables_of_questions_are_up_to_date"
     ),
     "tests/deployment/platforms/dummy.py": FILES,
     "tests/deployment/platforms/__init__.py": FILES,

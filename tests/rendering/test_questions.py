@@ -13,6 +13,7 @@ from tests.support.options import (
     CONFIGURATION,
     DEFAULTS,
     FULL,
+    GROUPS,
     QUESTIONS,
     TEMPLATE,
     choices,
@@ -290,6 +291,10 @@ def test_question_restricts_its_answers(name):
 )
 def test_default_is_one_of_the_choices(name):
     assert DEFAULTS[name] in choices(name)
+
+
+def test_each_question_is_in_one_group():
+    assert [name for names in GROUPS.values() for name in names] == list(QUESTIONS)
 
 
 @pytest.mark.parametrize("target", choices("deploy_target"))

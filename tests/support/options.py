@@ -17,6 +17,23 @@ QUESTIONS = {
 }
 
 
+def read_groups():
+    """Return the names of the questions below each heading in copier.yml."""
+    text = (TEMPLATE / "copier.yml").read_text()
+    parts = re.split(r"^# (\w+)$", text, flags=re.MULTILINE)
+    return {
+        heading: [
+            name
+            for name in re.findall(r"^\w+", part, re.MULTILINE)
+            if name in QUESTIONS
+        ]
+        for heading, part in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+GROUPS = read_groups()
+
+
 def default(question):
     """Return what a new project gets, or None if that depends on other answers.
 
