@@ -8,31 +8,24 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs
 
 import copier
 import pytest
 import yaml
-from playwright.sync_api import sync_playwright
 
 from start_page.build import main, version_of
 from start_page.data import contents
 from start_page.questions import CHOICES, ORDER, combinations, defaults, key
 from start_page.questions import template as template_of
+from tests.page.browser import LIMIT, PHONE, axe, choose, fragment
 from tests.pipelines.readers import read
-from tests.support.machine import find_chromium
-from tests.support.node import node_modules
 from tests.support.options import QUESTIONS, TEMPLATE
 from tests.support.project import Project
-from tests.support.rendering import digest, files_of, quick_copier, renders
+from tests.support.rendering import files_of, quick_copier, renders
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
 
-LIMIT = 2_000_000  # bytes of the page and its data
-AXE = "axe-core@4.14.1"
-AXE_HASH = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
-WIDE = {"width": 1360, "height": 900}
-PHONE = {"width": 390, "height": 844}
 # A project in which each kind of job and choice is shown
 MOST = {
     "use_redis": True,
@@ -66,61 +59,11 @@ def folder(tmp_path_factory):
     return place
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    """Yield this machine's Chromium, through Playwright."""
-    program = find_chromium()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(chromium, folder):
-    """Yield a function that opens the page from disk; then fail for requests and errors.
-
-    The function takes the fragment of the address, and what Playwright has for a new page.
-    """
-    pages, requests, errors = [], [], []
-
-    def visit(fragment="", **options):
-        page = chromium.new_page(**{"viewport": WIDE} | options)
-        pages.append(page)
-        page.set_default_timeout(10_000)
-        page.on("request", lambda it: requests.append(it.url))
-        page.on("pageerror", lambda it: errors.append(str(it)))
-        page.on("console", lambda it: errors.append(it.text))
-        page.goto((folder / "index.html").as_uri() + fragment)
-        page.wait_for_function("globalThis.startPage")
-        return page
-
-    yield visit
-    for page in pages:
-        page.close()
-    own = {(folder / name).as_uri() for name in ("index.html", "data.js")}
-    others = {it.partition("#")[0] for it in requests} - own
-    assert not {it for it in others if not it.startswith("data:")}
-    assert not errors
-
-
 def numbers(answers):
     """Return answers as the page has them: the number of each choice."""
     every = defaults() | answers
     values = {name: [it.value for it in CHOICES[name]] for name in ORDER}
     return [values[name].index(every[name]) for name in ORDER]
-
-
-def fragment(answers, **others):
-    """Return the fragment of an address with these answers."""
-    words = {name: str(it).lower() for name, it in answers.items()}
-    return f"#{urlencode(words | others)}"
-
-
-def choose(page, name, value):
-    """Click a choice as a person does."""
-    at = [it.value for it in CHOICES[name]].index(value)
-    page.locator(f"#question-{name} label").nth(at).click()
 
 
 def cover():
@@ -540,13 +483,6 @@ def test_print_shows_what_the_screen_scrolls(visit, view):
 
     page.emulate_media(media="print")
     assert page.evaluate(cut) == []
-
-
-def axe():
-    """Return the source of axe, if it is the known one."""
-    source = (node_modules(AXE) / "axe-core/axe.min.js").read_bytes()
-    assert digest(source) == AXE_HASH
-    return source.decode()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
