@@ -97,8 +97,8 @@ test-update: setup ## Update random projects, and kill updates: make test-update
 	RUNS=$(RUNS) SEED=$(SEED) $(PYTEST) --numprocesses auto $(addprefix tests/updating/,test_random.py test_kills.py test_year.py) $(ARGS)
 
 .PHONY: start-page
-start-page: setup ## Build the start page: make start-page ADDRESS=https://…
-	.venv/bin/python -m start_page.build --address "$${ADDRESS-}"
+start-page: setup ## Build the start page: make start-page ADDRESS=https://… FROM=v1.0.0
+	.venv/bin/python -m start_page.build --address "$${ADDRESS-}" --from "$${FROM-}"
 
 .PHONY: picture
 picture: start-page ## Take the README's picture of the start page

@@ -4,16 +4,21 @@ import argparse
 import base64
 import gzip
 import json
+import os
+import re
 import shlex
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import jinja2
 
 from start_page.data import contents
-from start_page.questions import CHOICES, ORDER
-from tests.support.options import QUESTIONS, TEMPLATE
+from start_page.earlier import read_earlier
+from start_page.questions import CHOICES, ORDER, QUESTIONS
+from tests.support.options import TEMPLATE
 
 SOURCES = Path(__file__).parent
 PLACE = TEMPLATE / ".cache/start-page"
@@ -21,9 +26,15 @@ PLACE = TEMPLATE / ".cache/start-page"
 SHORT = 36
 
 
-def build(place, address=""):
-    """Write the page and its data into a folder; `address` is that of the template."""
-    document = contents().document
+def build(place, address="", versions=()):
+    """Write the page and its data into a folder; `address` is that of the template.
+
+    The page can compare with these versions: tags, branches or commits.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        reading = pool.map(partial(read_earlier, TEMPLATE), versions)
+        document = contents().document
+        earlier = list(reading)
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     page = jinja2.Environment(
@@ -41,9 +52,19 @@ def build(place, address=""):
         questions=list(map(describe, document["questions"])),
         script=read("page.js"),
         style=read("style.css"),
+        versions={version: file_of(version) for version in versions},
     )
     (place / "index.html").write_text(text)
     (place / "data.js").write_text(f'var SLIPWAY = "{pack(document)}";\n')
+    for version, found in zip(versions, earlier, strict=True):
+        name = f"(globalThis.SLIPWAY_EARLIER ??= {{}})[{json.dumps(version)}]"
+        (place / file_of(version)).write_text(f'{name} = "{pack(found)}";\n')
+
+
+def file_of(version):
+    """Return the name of the file with the data of an earlier version."""
+    name = re.sub(r"[^\w.-]", "-", version)
+    return f"data-{name}.js"
 
 
 def version_of(folder):
@@ -90,9 +111,11 @@ def main(arguments=None):
     """Build the page with the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--address", default="", help="the template's git address")
+    parser.add_argument("--from", default="", dest="versions", help="earlier versions")
     parser.add_argument("--place", type=Path, default=PLACE, help="the new folder")
     options = parser.parse_args(arguments)
-    build(options.place, options.address)
+    versions = dict.fromkeys(options.versions.split())
+    build(options.place, options.address, versions)
     for path in sorted(options.place.iterdir()):
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 

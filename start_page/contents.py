@@ -20,12 +20,12 @@ from start_page.questions import (
     names_in,
     parse,
     questions_of,
+    root,
     source_of,
     template,
     template_files,
     worker,
 )
-from tests.support.rendering import renders
 
 BEGIN, MIDDLE, END = "\ue000", "\ue001", "\ue002"
 MARK = re.compile(f"({BEGIN}\\d+{MIDDLE}|{END})")
@@ -184,11 +184,11 @@ def segments_in(rendered):
 @functools.cache
 def files():
     """Return the path of each file in a project, by its path in the template."""
-    root = renders.template / "template"
+    folder = root() / "template"
     found = {}
-    for path in sorted(it for it in root.rglob("*") if it.is_file()):
-        source = path.relative_to(renders.template)
-        target = str(path.relative_to(root)).replace(
+    for path in sorted(it for it in folder.rglob("*") if it.is_file()):
+        source = path.relative_to(root())
+        target = str(path.relative_to(folder)).replace(
             "{{ _copier_conf.answers_file }}", ".copier-answers.yml"
         )
         assert "{" not in target, target

@@ -4,6 +4,7 @@ import functools
 import inspect
 import itertools
 import json
+import sys
 from dataclasses import asdict
 
 from start_page.contents import existence, files, segments
@@ -11,6 +12,7 @@ from start_page.decisions import Decisions
 from start_page.questions import (
     CHOICES,
     ORDER,
+    QUESTIONS,
     asked,
     combinations,
     context,
@@ -20,11 +22,10 @@ from start_page.questions import (
     parse,
     questions_of,
     refusal,
+    root,
     template,
 )
 from tests.pipelines.model import PIPELINE, expected
-from tests.support.options import QUESTIONS
-from tests.support.rendering import renders
 
 # A result that stands for the line with the address of the template
 ADDRESS = None
@@ -51,16 +52,17 @@ class Contents:
         questions, table = existence()
         for source, target in files().items():
             exists = {at: source in present for at, present in table.items()}
+            if not any(exists.values()):
+                continue
             presence = self.decisions.decide(questions, exists)
-            path = renders.template / source
-            is_executable = bool(path.stat().st_mode & 0o100)
+            is_executable = bool((root() / source).stat().st_mode & 0o100)
             parts = self.parts(source, presence)
             self.files[target] = presence, is_executable, parts
 
     def parts(self, source, presence):
         """Return the decisions on the segments of a file, without what has no text."""
         if not source.endswith(".jinja"):
-            return [self.decisions.result((renders.template / source).read_text())]
+            return [self.decisions.result((root() / source).read_text())]
         needed = frozenset(ORDER[it] for it in self.decisions.support(presence))
         exists = {
             key(answers, needed): self.decisions.follow(presence, answers)
@@ -131,9 +133,8 @@ class Contents:
             for workflow, jobs in tables.items()
         }
 
-    @functools.cached_property
-    def document(self):
-        """Return everything that the page reads, for JSON."""
+    def earlier(self):
+        """Return what the page reads of an earlier version: the questions and the files."""
         questions = [
             {
                 "name": name,
@@ -155,17 +156,21 @@ class Contents:
             }
             for name, choices in CHOICES.items()
         ]
+        return {
+            "questions": questions,
+            "files": [[path, *parts] for path, parts in sorted(self.files.items())],
+            "nodes": self.decisions.nodes,
+            "results": self.decisions.results,
+        }
+
+    @functools.cached_property
+    def document(self):
+        """Return everything that the page reads, for JSON."""
         workflows = [
             {"title": WORKFLOWS[name], "jobs": jobs}
             for name, jobs in self.pipelines().items()
         ]
-        return {
-            "questions": questions,
-            "files": [[path, *parts] for path, parts in sorted(self.files.items())],
-            "workflows": workflows,
-            "nodes": self.decisions.nodes,
-            "results": self.decisions.results,
-        }
+        return self.earlier() | {"workflows": workflows}
 
 
 def describe(name, job, answers):
@@ -239,3 +244,7 @@ def listed(name, found):
 def contents():
     """Return the files of each project of the template as it is here."""
     return Contents()
+
+
+if __name__ == "__main__":
+    json.dump(contents().earlier(), sys.stdout)

@@ -1,5 +1,6 @@
 "use strict";
-/* The page reads data.js: decisions on each line of each file, as start_page/data.py makes them. */
+/* The page reads data.js: decisions on each line of each file, as start_page/data.py makes them.
+   Each earlier version has a file like it, which the page loads when a person picks the version. */
 
 const find = (id) => document.getElementById(id);
 const EDITS_AT_MOST = 3000; // lines of one file; beyond that, all lines count as changed
@@ -22,6 +23,21 @@ class Template {
 
   defaults() {
     return this.questions.map((question) => question.default);
+  }
+
+  /** Return the answers to this version's questions that are nearest to those to another's. */
+  nearest(other, answers) {
+    const given = new Map(other.named(answers));
+    const found = this.questions.map(({ name, values, default: number }) => {
+      const at = values.indexOf(given.get(name));
+      return at < 0 ? number : at;
+    });
+    return this.accepted(found)[0];
+  }
+
+  /** Return the name of each question with the value of its answer. */
+  named(answers) {
+    return this.questions.map(({ name, values }, at) => [name, values[answers[at]]]);
   }
 
   /** Return the answers that Copier would have; add the notes on what it would not accept. */
@@ -191,6 +207,16 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
+/** Run a script; the data of an earlier version is one, because a page on disk cannot fetch. */
+function run(source) {
+  return new Promise((resolve, reject) => {
+    const script = element("script", { src: source });
+    script.addEventListener("load", resolve);
+    script.addEventListener("error", reject);
+    document.head.append(script);
+  });
+}
+
 /** Return an unpacked copy of the data: JSON, compressed by gzip, in base64. */
 async function unpack(text) {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -198,18 +224,33 @@ async function unpack(text) {
   return new Response(stream).json();
 }
 
-/** What the page shows, and what it showed before the last choice. */
+/** What the page shows, and what it showed before the last choice.
+
+  `compared` names the earlier version to compare with, or is an empty text. */
 class Page {
   constructor(template) {
     this.template = template;
     this.before = null;
-    this.file = "README.md";
+    this.compared = "";
+    this.earlier = new Map();
+    this.wanted = "README.md";
     this.view = "files";
     this.open = new Set();
     this.closed = new Set();
     this.read();
     this.listen();
     this.show();
+    this.load();
+  }
+
+  /** Return the shown file: that of the last click or link, if there is one. */
+  get file() {
+    return this.paths.includes(this.wanted) ? this.wanted : "README.md";
+  }
+
+  /** Return the version to compare with, once it is there. */
+  get other() {
+    return this.earlier.get(this.compared);
   }
 
   get address() {
@@ -217,9 +258,9 @@ class Page {
     return find("address").value.trim().replace(/^-/, "./-");
   }
 
-  /** Return the files with some answers, as text by path. */
-  project(answers) {
-    return this.template.project(answers, `_src_path: ${yaml(this.address || "ADDRESS")}\n`);
+  /** Return the files of a version with some answers, as text by path. */
+  project(answers, version = this.template) {
+    return version.project(answers, `_src_path: ${yaml(this.address || "ADDRESS")}\n`);
   }
 
   /** Take the answers, the file and the view from the address of the page. */
@@ -234,21 +275,41 @@ class Page {
       notes[number] = replaced(question, `${question.name}=${value} is not a choice`);
       return question.default;
     });
-    const known = [...questions.map(({ name }) => name), "view", "file"];
+    const known = [...questions.map(({ name }) => name), "view", "file", "compare"];
     const others = [...given.keys()].filter((name) => !known.includes(name));
-    notes[questions.length] = others.map((name) => `This page has no question ${name}.`).join(" ");
+    const unknown = others.map((name) => `This page has no question ${name}.`);
+    const compared = given.get("compare") ?? "";
+    this.compared = option(compared) ? compared : "";
+    if (compared !== this.compared) unknown.push(`This page has no version ${compared}.`);
+    notes[questions.length] = unknown.join(" ");
     [this.answers, this.notes] = this.template.accepted(answers, notes);
-    if (given.has("file")) this.file = given.get("file");
+    if (given.has("file")) this.wanted = given.get("file");
     if (["files", "pipeline"].includes(given.get("view"))) this.view = given.get("view");
   }
 
   /** Return the fragment of an address that shows the same. */
   fragment() {
-    const words = this.template.questions.map((question, at) => [
-      question.name,
-      question.values[this.answers[at]],
-    ]);
-    return `#${new URLSearchParams([...words, ["view", this.view], ["file", this.file]])}`;
+    const words = [...this.template.named(this.answers), ["view", this.view], ["file", this.file]];
+    if (this.compared) words.push(["compare", this.compared]);
+    return `#${new URLSearchParams(words)}`;
+  }
+
+  /** Load the version to compare with, unless it is there, and show the comparison. */
+  async load() {
+    const version = this.compared;
+    if (!version || this.other) return;
+    const { file } = option(version).dataset;
+    this.announce(`Loading ${version} …`);
+    try {
+      await run(file);
+      this.earlier.set(version, new Template(await unpack(globalThis.SLIPWAY_EARLIER[version]), version));
+    } catch {
+      if (this.compared !== version) return;
+      this.compared = "";
+      const reason = `${file} is missing or not complete. Put it next to the page.`;
+      this.notes[this.template.questions.length] = `The page cannot read ${version}: ${reason}`;
+    }
+    this.show();
   }
 
   listen() {
@@ -266,6 +327,12 @@ class Page {
     });
     find("address").addEventListener("input", () => this.show());
     find("only").addEventListener("change", () => this.showTree());
+    find("compare")?.addEventListener("change", (event) => {
+      this.compared = event.target.value;
+      history.replaceState(null, "", this.fragment());
+      this.show();
+      this.load();
+    });
     for (const tab of document.querySelectorAll("[role=tab]")) {
       tab.addEventListener("click", () => this.select(tab.getAttribute("aria-controls")));
       tab.addEventListener("keydown", (event) => {
@@ -290,6 +357,7 @@ class Page {
         this.read();
         if (String(before) !== String(this.answers)) this.before = before;
         this.show();
+        this.load();
       }
     });
     addEventListener("resize", () => this.drawArrows());
@@ -336,10 +404,11 @@ class Page {
   show() {
     this.now = this.project(this.answers);
     this.then = this.before ? this.project(this.before) : this.now;
+    if (this.other) this.then = this.project(this.other.nearest(this.template, this.answers), this.other);
     this.paths = [...new Set([...this.now.keys(), ...this.then.keys()])].sort();
-    if (!this.paths.includes(this.file)) this.file = "README.md";
     this.showQuestions();
     this.showCommand();
+    this.showComparison();
     this.showTree();
     this.showFile();
     this.showPipelines();
@@ -347,7 +416,7 @@ class Page {
     this.announce(this.summary());
   }
 
-  /** Return what the last choice did to a file. */
+  /** Return what the last choice, or the versions since the compared one, did to a file. */
   change(path) {
     if (!this.then.has(path)) return "added";
     if (!this.now.has(path)) return "removed";
@@ -358,15 +427,24 @@ class Page {
     const size = `${this.now.size} files`;
     const missing = this.address ? "" : " Enter the template's address to complete the command.";
     const notes = this.notes.filter(Boolean).map((note) => ` ${note}`).join("");
-    if (!this.before) return `${size}.${notes}${missing}`;
-    const choices = this.template.questions
-      .map(({ name, values }, at) =>
-        this.before[at] === this.answers[at] ? "" : `${name} is ${values[this.answers[at]]}`,
-      )
-      .filter(Boolean);
+    if (!this.before && !this.other) return `${size}.${notes}${missing}`;
+    const choices = this.template
+      .named(this.answers)
+      .filter((_, at) => this.before && this.before[at] !== this.answers[at])
+      .map(([name, value]) => `${name} is ${value}`);
+    const since = this.other ? `Since ${this.compared}` : choices.join(", ");
     const count = (kind) => this.paths.filter((path) => this.change(path) === kind).length;
     const counts = `${count("added")} files added, ${count("removed")} removed, ${count("changed")} changed`;
-    return `${choices.join(", ")}: ${counts}; ${size} in all.${notes}`;
+    return `${since}: ${counts}; ${size} in all.${notes}`;
+  }
+
+  /** Show which version is compared, and the answers that it does not share with this one. */
+  showComparison() {
+    const { compared, other } = this;
+    find("only-text").textContent = other ? `Only what differs from ${compared}` : "Only what the last choice changed";
+    if (!find("compare")) return;
+    find("compare").value = compared;
+    find("compare-note").textContent = other ? notesOn(this.template, this.answers, other) : "";
   }
 
   showQuestions() {
@@ -410,7 +488,8 @@ class Page {
       }
       folder.set(names.at(-1), path);
     }
-    const none = element("p", {}, "The last choice changed no file.");
+    const sentence = this.other ? `No file differs from ${this.compared}.` : "The last choice changed no file.";
+    const none = element("p", {}, sentence);
     find("tree").replaceChildren(shown.length ? this.branch(root, "") : none);
   }
 
@@ -446,7 +525,7 @@ class Page {
     );
     if (change) button.append(element("span", { class: `mark ${change}` }, change));
     button.addEventListener("click", () => {
-      this.file = path;
+      this.wanted = path;
       history.replaceState(null, "", this.fragment());
       find("tree").querySelector("[aria-current]")?.removeAttribute("aria-current");
       button.setAttribute("aria-current", "true");
@@ -458,7 +537,8 @@ class Page {
   showFile() {
     const [before, after] = [this.then.get(this.file) ?? "", this.now.get(this.file) ?? ""];
     const lines = difference(before, after);
-    const isExecutable = this.template.files.find(([path]) => path === this.file)[2];
+    const files = [...this.template.files, ...(this.other?.files ?? [])];
+    const isExecutable = files.find(([path]) => path === this.file)[2];
     const count = (sign) => lines.filter(([it]) => it === sign).length;
     const facts = [`${count(" ") + count("+")} lines`];
     if (this.change(this.file)) facts.push(`${count("+")} added`, `${count("-")} removed`);
@@ -502,6 +582,7 @@ class Page {
     const at = this.template.questions.findIndex(({ name }) => name === "ci_provider");
     const provider = this.template.questions[at].labels[this.answers[at]];
     const intro = element("p", {}, `${provider} runs these jobs. An arrow points to a job that waits for another one.`);
+    if (this.other) intro.append(` The marks are those of the last choice, not what differs from ${this.compared}.`);
     find("pipeline").replaceChildren(intro, ...flows);
   }
 
@@ -510,6 +591,24 @@ class Page {
     if (this.view !== "pipeline") return;
     for (const flow of find("pipeline").querySelectorAll(".flow")) drawArrows(flow);
   }
+}
+
+/** Return the option of an earlier version that this page has. */
+function option(version) {
+  return [...(find("compare")?.options ?? [])].find(({ value }) => value === version);
+}
+
+/** Return the questions and answers that a version does not share with another one's answers. */
+function notesOn(template, answers, other) {
+  const nearest = other.nearest(template, answers);
+  const [here, there] = [new Map(template.named(answers)), new Map(other.named(nearest))];
+  const missing = template.stated(answers, ({ name }) => !there.has(name));
+  const asked = other.stated(nearest, () => true).map(({ name }) => name);
+  const own = [...there].filter(([name, value]) => here.get(name) !== value && (here.has(name) || asked.includes(name)));
+  const names = missing.map(({ name }) => name).join(", ");
+  const values = own.map((answer) => answer.join("=")).join(", ");
+  const notes = [names && `${other.version} does not ask ${names}.`, values && `Its other answers: ${values}.`];
+  return notes.filter(Boolean).join(" ");
 }
 
 /** Return a workflow as a list of stages: a job comes after those that it needs. */

@@ -2,20 +2,35 @@
 
 import functools
 import itertools
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
+import yaml
 from copier import _user_data as user_data
 from copier._main import Worker
 from jinja2 import nodes
 
-from tests.support.options import CONFIGURATION, QUESTIONS, TEMPLATE, validators
-from tests.support.options import choices as values_of
+from tests.support.options import TEMPLATE, questions_in, validators, values_of
 from tests.support.rendering import renders
+
+# The variable that has the folder of an earlier version of the template: see earlier.py
+EARLIER = "START_PAGE_EARLIER"
+CONFIGURATION = yaml.safe_load(
+    Path(os.environ.get(EARLIER) or TEMPLATE, "copier.yml").read_text()
+)
+QUESTIONS = questions_in(CONFIGURATION)
+
+
+@functools.cache
+def root():
+    """Return the folder of the template to read, without its git history."""
+    return Path(os.environ.get(EARLIER) or renders.template)
 
 
 @functools.cache
 def environment():
-    """Return Copier's own Jinja environment, for the template as it is here."""
+    """Return Copier's own Jinja environment."""
     return worker().jinja_env
 
 
@@ -32,7 +47,7 @@ def template(text):
 @functools.cache
 def worker():
     """Return Copier's worker for a copy of the template without its git history."""
-    return Worker(src_path=str(renders.template), dst_path=TEMPLATE / "new", quiet=True)
+    return Worker(src_path=str(root()), dst_path=TEMPLATE / "new", quiet=True)
 
 
 @dataclass(frozen=True)
@@ -59,7 +74,7 @@ def read_choices(name):
     found = []
     for label, choice in listed.items():
         value = choice["value"] if isinstance(choice, dict) else choice
-        if value in values_of(name):
+        if value in values_of(question):
             found.append(Choice(name, label, value, refusals[value] + validator))
     return found
 
@@ -89,7 +104,7 @@ def names_in(node):
 
 @functools.cache
 def source_of(name):
-    return (renders.template / name).read_text()
+    return (root() / name).read_text()
 
 
 @functools.cache
@@ -113,10 +128,9 @@ def context_imports():
 @functools.cache
 def template_files():
     """Return each file that Jinja reads."""
-    root = renders.template
     return [
-        *sorted((root / "template").rglob("*.jinja")),
-        *sorted(path for path in (root / "extensions").rglob("*") if path.is_file()),
+        *sorted((root() / "template").rglob("*.jinja")),
+        *sorted(path for path in (root() / "extensions").rglob("*") if path.is_file()),
     ]
 
 

@@ -376,6 +376,13 @@ def test_link_with_answers_that_are_not_taken_says_what_is_shown(visit):
     assert page.locator("#note-python_version").inner_text() == notes[0]
 
 
+def test_page_of_one_version_compares_with_the_last_choice_only(visit):
+    page = visit("#compare=v1.0.0")
+
+    assert page.get_by_label("Compare with").count() == 0
+    assert "This page has no version v1.0.0." in page.get_by_role("status").inner_text()
+
+
 def test_address_that_begins_with_a_hyphen_is_a_path(visit):
     page = visit()
     page.get_by_label("Address of the template").fill("--trust")

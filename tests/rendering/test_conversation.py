@@ -293,6 +293,7 @@ def test_make_new_makes_no_folder_that_is_named_like_home(checkout):
     ("target", "name"),
     [
         ("start-page", "ADDRESS"),
+        ("start-page", "FROM"),
         ("release", "VERSION"),
         ("release-diff", "FROM"),
         ("release-diff", "TO"),

@@ -9,12 +9,19 @@ import jinja2
 import yaml
 
 TEMPLATE = Path(__file__).resolve().parents[2]
+
+
+def questions_in(configuration):
+    """Return the questions of a copier.yml, without the values that it computes."""
+    return {
+        name: question
+        for name, question in configuration.items()
+        if not name.startswith("_") and question.get("when") is not False
+    }
+
+
 CONFIGURATION = yaml.safe_load((TEMPLATE / "copier.yml").read_text())
-QUESTIONS = {
-    name: question
-    for name, question in CONFIGURATION.items()
-    if not name.startswith("_") and question.get("when") is not False
-}
+QUESTIONS = questions_in(CONFIGURATION)
 
 
 def read_groups():
@@ -65,16 +72,20 @@ def validators(choices):
     }
 
 
-def choices(name):
+def values_of(question):
     """Return the values that a question with choices, or a yes-or-no question, can have.
 
     A validator without a condition refuses a removed choice.
     """
-    question = QUESTIONS[name]
     if question["type"] == "bool":
         return [False, True]
     found = validators(question["choices"])
     return [value for value, text in found.items() if not text or "{" in text]
+
+
+def choices(name):
+    """Return the values of one of this template's questions."""
+    return values_of(QUESTIONS[name])
 
 
 def labels(name):
