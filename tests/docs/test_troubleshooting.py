@@ -31,7 +31,7 @@ PROJECTS = [
     {"ci_provider": "github", "deploy_target": "heroku", "use_docker": False},
     {"ci_provider": "gitlab", "deploy_target": "render", "use_docker": False},
     {"ci_provider": "gitlab", "deploy_target": "render"},
-    {"deploy_target": "none", "use_docker": False, "use_redis": False},
+    dict.fromkeys(["use_docker", *FULL], False),
 ]
 # What a command prints when all goes well
 PROGRESS = {

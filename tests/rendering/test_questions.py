@@ -173,6 +173,7 @@ RECORDED = {
 } | {question: (answer, sentence) for question, answer, sentence in REFUSED}
 # Recorded answers, and a new one that contradicts them
 DOCKER = "needs Docker: run this again with -d use_docker=true"
+REDIS = "Needs Redis: add use_redis=true."
 RENOVATE = "needs Renovate: run this again with -d use_renovate=true"
 APPS = ON_PLATFORM | {"staging_app": "shop-1", "production_app": "shop-2"}
 URLS = ON_PLATFORM | {"staging_url": "https://a.b", "production_url": "https://c.d"}
@@ -186,6 +187,8 @@ PAIRS = [
     ),
     ({"template_updates": "renovate"}, {"use_renovate": False}, RENOVATE),
     ({"use_renovate": False}, {"template_updates": "renovate"}, RENOVATE),
+    ({"use_redis": False}, {"use_celery": True}, REDIS),
+    ({"use_redis": False}, {"use_channels": True}, REDIS),
     ({"use_docker": False}, {"deploy_target": "fly"}, DOCKER),
     ({"use_docker": False}, {"deploy_target": "kamal"}, DOCKER),
     ({"use_docker": False}, {"deploy_target": "kubernetes"}, DOCKER),
@@ -459,6 +462,22 @@ def test_misspelled_answer_to_a_yes_or_no_question_is_refused(ask, value):
         ask(use_redis="True", use_e2e=value)
 
 
+@pytest.mark.parametrize("question", ["use_celery", "use_channels"])
+def test_yes_to_what_needs_redis_is_refused_without_it(ask, question):
+    with pytest.raises(ValueError, match=REDIS) as refusal:
+        ask(**{question: "true"})
+    assert len(str(refusal.value)) <= 80  # A terminal cuts the rest.
+
+
+def test_recorded_answers_that_need_redis_end_with_it(ask, tmp_path):
+    (tmp_path / ".copier-answers.yml").write_text(yaml.safe_dump(FULL))
+
+    answers = ask(use_redis=False)
+
+    assert not answers["has_worker"]
+    assert not answers["has_channels"]
+
+
 def test_yes_or_no_questions_begin_with_use():
     bools = [name for name, it in QUESTIONS.items() if it["type"] == "bool"]
     assert bools == [name for name in QUESTIONS if name.startswith("use_")]
@@ -575,8 +594,9 @@ def test_every_reserved_word_gets_another_slug(names):
 def test_answer_to_a_skipped_question_leaves_no_trace(rendered, answers):
     plain = rendered(**answers)
     others = {
-        "use_celery": True,
-        "use_channels": True,
+        # A file of answers for several projects has these.
+        "use_celery": False,
+        "use_channels": False,
         "image_registry": "other",
         "staging_app": "celery",
         "staging_server": "celery",
