@@ -32,6 +32,7 @@ PIN = re.compile(r"^([^\s#=]+)==(\d[\w.!+]*)(?![^\s;]).*\n(?:[ \t].*\n)*", re.MU
 # What follows such a line in a file belongs to the project.
 YOURS = re.compile(rb"^\W*Yours\b", re.MULTILINE)
 BOOLEANS = ("true", "yes", "on", "y", "t", "1", "false", "no", "off", "n", "f", "0")
+NUMBER = re.compile("-?[0-9]+")
 MARKERS = "^(<{7,}|>{7,}) "
 # The merge is the same, whatever the user's configuration is.
 SETTINGS = {
@@ -384,10 +385,17 @@ def roll_back(reason):
 
 
 def refuse_misspelled(answers, data):
-    """Refuse another answer to a yes-or-no question: Copier reads every other text as true."""
+    """Refuse an answer of another type than the recorded one.
+
+    Copier would read any text as true, and refuse a number in Python's words.
+    """
     for name, value in data:
-        if isinstance(answers.get(name), bool) and value.lower() not in BOOLEANS:
-            raise Refused(f"Answer {name} with true or false, not with {value}.")
+        known = answers.get(name)
+        if isinstance(known, bool):
+            if value.lower() not in BOOLEANS:
+                raise Refused(f"Answer {name} with true or false, not with {value}.")
+        elif isinstance(known, int) and not NUMBER.fullmatch(value):
+            raise Refused(f"Answer {name} with a number, not with {value}.")
 
 
 def refused_question(error):

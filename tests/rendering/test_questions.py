@@ -478,6 +478,12 @@ def test_recorded_answers_that_need_redis_end_with_it(ask, tmp_path):
     assert not answers["has_channels"]
 
 
+@pytest.mark.parametrize("value", ["abc", "", "90%", "9.5"])
+def test_coverage_that_is_no_number_is_refused(ask, value):
+    with pytest.raises(ValueError, match=f"from 0 to 100, not with {value}[.]"):
+        ask(coverage_threshold=value)
+
+
 def test_yes_or_no_questions_begin_with_use():
     bools = [name for name, it in QUESTIONS.items() if it["type"] == "bool"]
     assert bools == [name for name in QUESTIONS if name.startswith("use_")]
