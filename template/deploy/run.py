@@ -78,10 +78,10 @@ class Release(NamedTuple):
 
 def main():
     try:
-        verb, name = sys.argv[1:]
+        verb, name = filter(None, sys.argv[1:])  # Make may pass an empty one.
         action = {"deploy": deploy, "rollback": roll_back}[verb]
     except WRONG_ARGUMENTS:
-        report("Usage: python3 deploy/run.py deploy|rollback ENVIRONMENT")
+        report("Usage: make deploy|rollback ENVIRONMENT=staging [RELEASE=commit]")
         sys.exit(2)
     os.chdir(ROOT)
     with contextlib.suppress(OSError):

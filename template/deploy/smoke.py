@@ -30,9 +30,9 @@ class NotReady(Exception):
 
 
 def main():
-    if len(sys.argv) not in (2, 3):
-        sys.exit(reject("Usage: python3 deploy/smoke.py URL [RELEASE]"))
-    url, release = (sys.argv + [""])[1:3]
+    url, release, *others = sys.argv[1:] + [""] * 2
+    if not url or any(others):
+        sys.exit(reject("Usage: make smoke URL=https://example.com [RELEASE=commit]"))
     try:
         seconds = read_seconds()
         find_site(url)

@@ -748,8 +748,9 @@ def test_unwritable_cache_prints_one_line(running):
 @pytest.mark.parametrize(
     ("arguments", "variables", "sentence"),
     [
-        (["deploy"], {}, "Usage: python3 deploy/run.py"),
-        (["destroy", "staging"], {}, "Usage: python3 deploy/run.py"),
+        (["deploy"], {}, "Usage: make deploy|rollback ENVIRONMENT=staging"),
+        (["rollback", ""], {}, "Usage: make deploy|rollback ENVIRONMENT=staging"),
+        (["destroy", "staging"], {}, "Usage: make deploy|rollback "),
         (["deploy", "stagign"], {}, "Set ENVIRONMENT to staging or production, not"),
         (
             ["deploy", "staging"],

@@ -247,14 +247,15 @@ def test_server_without_tls_is_reported(smoke):
 @pytest.mark.parametrize(
     ("arguments", "seconds", "sentence"),
     [
-        ([], 1, "Usage: python3 deploy/smoke.py URL [RELEASE]"),
+        ([], 1, "Usage: make smoke URL=https://example.com [RELEASE=commit]"),
+        (["", "0123abcd"], 1, "Usage: "),
         (["https://a.example", "b", "c"], 1, "Usage: "),
         (["example.com"], 1, "Use a full URL such as https://example.com"),
         (["localhost:8000"], 1, "Use a full URL such as "),
         (["ftp://example.com"], 1, "Use a full URL such as "),
         (["https://"], 1, "Use a full URL such as "),
         (["https://example.com:port"], 1, "Use a full URL such as "),
-        ([""], 1, "Use a full URL such as "),
+        ([""], 1, "Usage: "),
         (
             ["https://example.com"],
             "soon",
