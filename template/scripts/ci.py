@@ -43,21 +43,30 @@ class Gate:
             self.process = subprocess.Popen(
                 [make, "--no-print-directory", *options, name],
                 stdin=subprocess.DEVNULL,
-                stdout=None if VERBOSE else file,
-                stderr=None if VERBOSE else file,
+                stdout=file,
+                stderr=file,
             )
+        self.shown = 0  # bytes
 
     def has_failed(self):
         """Return whether it has failed, or None while it runs."""
         code = self.process.poll()
         return None if code is None else code != 0
 
+    def show(self):
+        """With VERBOSE, print what it has printed since the last time."""
+        if VERBOSE:
+            with self.path.open("rb") as file:
+                file.seek(self.shown)
+                self.shown += sys.stdout.buffer.write(file.read())
+            sys.stdout.flush()
+
     def output(self):
         """Return what it has printed, without the colors that FORCE_COLOR adds."""
         return COLOR.sub("", self.path.read_text(errors="replace")).rstrip()
 
     def report(self, width):
-        """Print its outcome, its time, its result and, if it passed, its warnings."""
+        """Print its outcome, its time, its result and its warnings, unless they are shown."""
         outcome = "FAILED" if self.has_failed() else "passed"
         seconds = time.monotonic() - self.began
         output = self.output()
@@ -68,7 +77,8 @@ class Gate:
         ]
         line = f"{self.name:{width}}  {outcome}  {seconds:5.1f} s  {', '.join(results)}"
         warnings = filter(WARNING.search, output.splitlines())
-        shown = [] if self.has_failed() else [f"  {warning}" for warning in warnings]
+        all_shown = VERBOSE or self.has_failed()
+        shown = [] if all_shown else [f"  {warning}" for warning in warnings]
         print("\n".join([line.rstrip(), *shown]), flush=True)
 
 
@@ -118,7 +128,9 @@ def run(make, rows, folder):
             if signals:
                 sys.exit(128 + signals[0])
             for gate, rest in running[:]:
-                if gate.has_failed() is None:
+                has_ended = gate.has_failed() is not None
+                gate.show()
+                if not has_ended:
                     continue
                 running.remove((gate, rest))
                 ended[gate.name] = gate
@@ -139,6 +151,7 @@ def run(make, rows, folder):
             with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
                 gate.process.wait(GRACE)
             gate.process.kill()  # if it ignores the other signals
+            gate.show()
     return ended
 
 

@@ -147,7 +147,7 @@ def test_verbose_gates_run_in_turn_and_print_all(project):
     assert code == 1
     assert lines == [
         *["a.py:1: DeprecationWarning: old", "==== 2 passed, 1 skipped in 0.10s ===="],
-        *["TOTAL   146   4   14   0   97%", "before  passed N s"],
+        *["TOTAL   146   4   14   0   97%", PASSED[1]],
         *["test -e before", "word", "after   passed N s"],
         "until [ -e after ]; do sleep 0.01; done; sleep 0.2",
         *["routine", "other   passed N s"],
@@ -155,6 +155,22 @@ def test_verbose_gates_run_in_turn_and_print_all(project):
         *["make: *** [Makefile: lint] Error 3", "lint    FAILED N s"],
         *["", "1 of 4 gates failed. Fix these, then run make ci again:", "  make lint"],
     ]
+
+
+def test_verbose_gates_print_while_they_run(project):
+    script = [SCRIPT, "make", "other"]
+    environment = clean_environment(VERBOSE="1")
+    child = pexpect.spawn(sys.executable, script, cwd=project.path, env=environment)
+    child.expect_exact("until [ -e after ]", timeout=10)
+    (project / "after").touch()
+    child.expect_exact("routine")
+    child.expect(pexpect.EOF)
+
+
+def test_verbose_gates_get_the_same_advice(project):
+    _, lines = run(project, "lint", PRINTED="would reformat /a.py", VERBOSE="1")
+
+    assert lines[-1] == "  make lint  # make format fixes style and format"
 
 
 def test_gates_get_the_variables_and_no_jobs_of_make(project):
