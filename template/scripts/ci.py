@@ -3,8 +3,8 @@
 python -m scripts.ci MAKE GATE GATE,GATE
 
 The arguments run at the same time; the gates of one argument run one after the other. A
-failure stops no other gate. A gate that fails shows all that it printed, and one that passes
-only its warnings. With VERBOSE, all run one after the other and show everything.
+failure stops no other gate. A gate that fails shows the last lines that it printed, and one
+that passes only its warnings. With VERBOSE, all run one after the other and show everything.
 """
 
 import contextlib
@@ -19,8 +19,11 @@ from pathlib import Path
 
 VERBOSE = os.environ.get("VERBOSE", "0") not in ("", "0")
 GRACE = 10  # seconds that gates may take to end after Ctrl-C
+LINES = 300  # the last ones of a failed gate that are shown
 WARNING = re.compile("warn", re.IGNORECASE)
-COLOR = re.compile(r"\x1b\[[\d;]*m")
+ESCAPE = re.compile(r"\x1b\[[\d;?]*[A-Za-z]")
+LONG = re.compile(r"^(.{2000}).+", re.MULTILINE)
+UNPRINTABLE = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f]")
 # What pytest and coverage print last
 RESULTS = {r"^=+ (\d.*) in [\d.]+s.*=$": "", r"^TOTAL .* ([\d.]+%)$": " covered"}
 # What a failed gate prints, and the commands that then help
@@ -62,8 +65,9 @@ class Gate:
             sys.stdout.flush()
 
     def output(self):
-        """Return what it has printed, without the colors that FORCE_COLOR adds."""
-        return COLOR.sub("", self.path.read_text(errors="replace")).rstrip()
+        """Return what it has printed, as text that any terminal and log can show."""
+        text = ESCAPE.sub("", self.path.read_text(errors="replace"))
+        return LONG.sub(r"\1…", UNPRINTABLE.sub("\ufffd", text)).rstrip()
 
     def report(self, width):
         """Print its outcome, its time, its result and its warnings, unless they are shown."""
@@ -158,7 +162,11 @@ def run(make, rows, folder):
 def explain(failed, total):
     """Print the output of failed gates, the first one's last, and what to do."""
     for gate in [] if VERBOSE else reversed(failed):
-        print(f"\n==== {gate.name} ====", gate.output(), sep="\n")
+        lines = gate.output().split("\n")
+        title = gate.name
+        if len(lines) > LINES:
+            title += f", the last {LINES} of {len(lines)} lines (VERBOSE=1 shows all)"
+        print(f"\n==== {title} ====", *lines[-LINES:], sep="\n")
     print()
     print(f"{len(failed)} of {total} gates failed. Fix these, then run make ci again:")
     width = max(len(gate.name) for gate in failed)

@@ -1,4 +1,4 @@
-"""`make ci` prints one line for each gate, and the whole output of those that fail."""
+"""`make ci` prints one line for each gate, and the output of those that fail."""
 
 import re
 import shlex
@@ -43,6 +43,8 @@ closed:
 	@until [ -e closed -a -e began ]; do sleep 0.01; done
 lint test:
 	@echo 'why $@ failed'; [[ ! -v PRINTED ]] || echo "$$PRINTED"; echo 'warning of $@' >&2; exit 3
+huge:
+	@seq 1000; printf 'a\\0\\a\\033[2Kb\\r\\n'; printf '%03000d\\n' 0; exit 3
 long:
 	@trap 'sleep 0.1; touch cleaned; exit 1' INT TERM; touch began; while true; do sleep 0.01; done
 ci:
@@ -193,6 +195,19 @@ def test_a_gate_may_have_any_name_and_print_any_bytes(project):
             "All 1 gates passed in N s.",
         ],
     )
+
+
+def test_a_failing_gate_prints_its_last_lines_as_text(project):
+    _, lines = run(project, "huge")
+
+    title = "==== huge, the last 300 of 1003 lines (VERBOSE=1 shows all) ===="
+    shown = lines[lines.index(title) + 1 : lines.index("", 4)]
+    assert shown == [
+        *map(str, range(704, 1001)),
+        "a\ufffd\ufffdb",
+        "0" * 2000 + "…",
+        "make: *** [Makefile: huge] Error 3",
+    ]
 
 
 def started(project, *names):
