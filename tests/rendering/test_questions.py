@@ -563,6 +563,36 @@ def test_closing_message_has_a_line_for_each_choice(
     assert not re.search(r"[ \n]\n\Z| \n", message)
 
 
+@pytest.mark.parametrize("file", [".git/HEAD", ".git"])
+def test_closing_message_names_the_repository_around_the_project(
+    bare_template, tmp_path, monkeypatch, capsys, file
+):
+    outer = tmp_path.resolve() / "[an] outer one"
+    (outer / file).parent.mkdir(parents=True)
+    (outer / file).touch()
+    monkeypatch.chdir(outer)
+    with quick_copier():
+        copier.run_copy(str(bare_template), "apps/new", defaults=True)
+
+    message = capsys.readouterr().err
+    assert f" is ready, but inside another repository:\n\n  {outer}\n\n" in message
+    assert "\n  cd " not in message
+    assert max(len(it) for it in message.splitlines() if str(outer) not in it) <= 80
+
+
+def test_closing_message_is_the_usual_one_in_a_repository_of_its_own(
+    bare_template, tmp_path, monkeypatch, capsys
+):
+    for head in (".git/HEAD", "new/.git/HEAD"):
+        (tmp_path / head).parent.mkdir(parents=True)
+        (tmp_path / head).touch()
+    monkeypatch.chdir(tmp_path)
+    with quick_copier():
+        copier.run_copy(str(bare_template), "new", defaults=True)
+
+    assert " is ready. Next:\n\n  cd new\n" in capsys.readouterr().err
+
+
 # Defaults
 
 
