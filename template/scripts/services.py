@@ -29,8 +29,8 @@ from scripts.state import (
 )
 
 LOG = STATE / "log"
-# A debugger that follows Python processes would end the servers with the program: `env` hides them.
-SUPERVISOR = ["/usr/bin/env", sys.executable, "-m", "scripts.supervisor"]
+# A debugger that follows Python processes would end the servers with the program: `sh` hides them.
+SUPERVISOR = ["/bin/sh", "-c", 'exec "$0" -m scripts.supervisor "$@"', sys.executable]
 
 FAILURE = f"""
 The services did not start; the log above, from {LOG}, shows why.

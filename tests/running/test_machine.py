@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.machine import link_programs
-from tests.support.project import clean_environment
+from tests.support.project import Project, clean_environment
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -212,3 +212,15 @@ def test_make_ci_passes_with_a_read_only_home_directory(render, tmp_path):
         project.run(*user, "make", "services-stop", **machine)
     assert "1 passed" in done.stdout
     assert not list(home.iterdir())
+
+
+@pytest.mark.parametrize("sign", [*'$"`:\\[]'])
+def test_make_names_a_path_that_tools_misread(rendered, tmp_path, sign):
+    folder = Project(tmp_path / f"a{sign}b")
+    folder.path.mkdir()
+    shutil.copy(rendered() / "Makefile", folder.path)
+
+    done = folder.make("help")
+
+    assert done.returncode == 2
+    assert f" Move the project out of {folder.path}, because tools" in done.stdout

@@ -481,7 +481,8 @@ def test_variables_of_libpq_are_ignored(plain):
 
 
 def test_services_run_below_a_long_path_with_any_letters(install, tmp_path):
-    parts = ["a project", 'für "Zoë\'s" 日本', 60 * "x", 60 * "y", 60 * "z"]
+    parts = ["a project", "für Zoë's 日本", "a=b%c{d}#e&(f)*?;!~,@"]
+    parts += [60 * "x", 60 * "y", 60 * "z"]
     folder = tmp_path.joinpath(*parts)
     assert len(str(folder)) > 200
     with stopped_afterwards(install(True).copy_to(folder)) as project:
