@@ -18,7 +18,7 @@ import jinja2
 from start_page.data import contents
 from start_page.earlier import read_earlier
 from start_page.questions import CHOICES, ORDER, QUESTIONS
-from tests.support.options import TEMPLATE
+from tests.support.options import GROUPS, TEMPLATE
 
 SOURCES = Path(__file__).parent
 PLACE = TEMPLATE / ".cache/start-page"
@@ -49,7 +49,7 @@ def build(place, address="", versions=()):
         version=version_of(TEMPLATE),
         others=", ".join(name for name in QUESTIONS if name not in ORDER),
         quoted_address=shlex.quote(address or "ADDRESS"),
-        questions=list(map(describe, document["questions"])),
+        groups=group(map(describe, document["questions"])),
         script=read("page.js"),
         style=read("style.css"),
         versions={version: file_of(version) for version in versions},
@@ -59,6 +59,15 @@ def build(place, address="", versions=()):
     for version, found in zip(versions, earlier, strict=True):
         name = f"(globalThis.SLIPWAY_EARLIER ??= {{}})[{json.dumps(version)}]"
         (place / file_of(version)).write_text(f'{name} = "{pack(found)}";\n')
+
+
+def group(questions):
+    """Return the questions below each heading of copier.yml, as Jinja shows them."""
+    found = {question["name"]: question for question in questions}
+    return {
+        heading: [found[name] for name in names if name in found]
+        for heading, names in GROUPS.items()
+    }
 
 
 def file_of(version):

@@ -20,7 +20,7 @@ from start_page.questions import CHOICES, ORDER, combinations, defaults, key
 from start_page.questions import template as template_of
 from tests.page.browser import LIMIT, PHONE, axe, choose, fragment
 from tests.pipelines.readers import read
-from tests.support.options import QUESTIONS, TEMPLATE
+from tests.support.options import GROUPS, QUESTIONS, TEMPLATE
 from tests.support.project import Project
 from tests.support.rendering import files_of, quick_copier, renders
 
@@ -160,6 +160,7 @@ def test_every_question_has_the_text_of_copier(visit):
     legends = page.locator("legend").all_inner_texts()
     labels = page.locator(".choices label > span").all_inner_texts()
 
+    assert page.locator("#questions h3").all_inner_texts() == list(GROUPS)
     assert legends == [f"{QUESTIONS[name]['help']} {name}" for name in ORDER]
     assert labels == [choice.label for name in ORDER for choice in CHOICES[name]]
 
