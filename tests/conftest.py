@@ -18,6 +18,7 @@ pytest_plugins = [
     "tests.support.passes",
     "tests.support.schedule",
     "tests.support.suite",
+    "tests.support.commands",
 ]
 # These run in a generated project: see test_machinery.py.
 collect_ignore = ["running/machinery"]

@@ -1,23 +1,13 @@
-"""What a page names: commands, make targets, files, links and its own anchors."""
+"""What a page names: make targets, files, links and its own anchors."""
 
 import ast
 import re
 
 from tests.support.options import TEMPLATE
 
-BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
-INLINE = re.compile(r"`((?:make|uvx|python) [^`]+)`")
-
 LINK = re.compile(r"\]\((?![a-z]+:)([^)#\s]*)(?:#([^)]*))?\)")
 TARGET = re.compile(r"(?:^ *|`)make (?:-C \S+ )?([a-z0-9-]+)", re.MULTILINE)
 FILE = re.compile(r"`([\w.-]+/[\w./-]*|[\w-]+\.(?:py|md|toml|ya?ml|txt|json))`")
-
-
-def commands_of(text):
-    """Return the commands of a page: lines of console blocks, and those in its text."""
-    blocks = re.sub(r"{%.*%}\n", "", "".join(BLOCK.findall(text)))
-    lines = [line.partition("#")[0].strip() for line in blocks.splitlines()]
-    return {*lines, *INLINE.findall(text)} - {""}
 
 
 class Page:

@@ -9,79 +9,43 @@ import pytest
 import yaml
 
 from tests.deployment.platforms import platform_of
-from tests.docs.pages import Page, commands_of
+from tests.docs.pages import Page
+from tests.support.commands import PROJECT, commands_of, documented
 from tests.support.machine import give_up
 from tests.support.options import FULL, TEMPLATE, combinations
 from tests.support.project import Project
 
 PAGES = [TEMPLATE / "README.md", *sorted(TEMPLATE.glob("docs/**/*.md"))]
 
-# Commands of the generated pages that other tests run, with a word that they have
-ELSEWHERE = {
-    "make ci": ("running/test_generated.py", "ci"),
-    "make newest": ("running/test_nightly.py", "newest"),
-    "make e2e": ("running/test_e2e.py", "e2e"),
-    "make e2e URL={{ staging_url }}": ("running/test_e2e.py", "URL"),
-    'make e2e URL=" ~ staging_url ~ "': ("running/test_e2e.py", "URL"),
-    "make browser": ("pipelines/test_runs.py", "browser"),
-    "make template-bundle": ("pipelines/test_runs.py", "template-update"),
-    "make template-request": ("pipelines/test_runs.py", "template-request"),
-    "make dev": ("running/test_dev.py", "dev"),
-    "make dev PORT=8001": ("running/test_dev.py", "PORT"),
-    "make manage ARGS=createsuperuser": ("running/test_dev.py", "createsuperuser"),
-    "make worker": ("running/test_dev.py", "worker"),
-    "make beat": ("running/test_dev.py", "beat"),
-    "make services": ("running/test_services.py", "services"),
-    "make startapp NAME=blog": ("running/test_startapp.py", "startapp"),
-    "make help": ("running/test_dev.py", "help"),
-    "make publish": ("image/test_publish.py", "publish"),
-    "make deploy": ("deployment/test_sequence.py", "deploy"),
-    "make deploy ENVIRONMENT=staging": ("deployment/test_sequence.py", "deploy"),
-    "make rollback": ("deployment/test_sequence.py", "rollback"),
-    "make smoke RELEASE=HEAD": ("deployment/test_sequence.py", "RELEASE=HEAD"),
-    "make tools": ("deployment/test_tools.py", "tools"),
-    "make image": ("image/test_image.py", "image"),
-    "make audit": ("pipelines/test_runs.py", "audit"),
-    "gunicorn --config config/gunicorn.py": ("running/test_server.py", "gunicorn"),
-    "celery --quiet --app config worker": ("running/test_worker.py", "worker"),
-    "celery --quiet --app config beat --schedule /tmp/beat": (
-        "running/test_worker.py",
-        "beat",
-    ),
-    "python manage.py collectstatic --noinput": (
-        "running/test_server.py",
-        "collectstatic",
-    ),
-}
-# Commands that no test runs
-NOT_RUN = {
-    # These need a registry with an image.
-    *(
-        "docker buildx imagetools inspect IMAGE:COMMIT --format"
-        f" '{{{{ \"{{{{ json .{part} }}}}\" }}}}'"
-        for part in ("Provenance", "SBOM")
-    ),
-    # These need Compose. tests/image/test_files.py checks its file, and test_image.py runs
-    # the command and the variables of its service for production.
-    "docker compose up --build",
-    "docker compose run --rm test",
-    "docker compose run --rm test pytest --no-cov -k health",
-    "docker compose run --rm web python manage.py makemigrations",
-    "docker compose --profile production up --build proxy",
-}
-GENERATED = "".join(
-    path.read_text()
-    for path in (
-        TEMPLATE / "template" / "README.md.jinja",
-        TEMPLATE / "template" / "AGENTS.md.jinja",
-        TEMPLATE / "template" / "docs" / "development.md.jinja",
-        TEMPLATE / "template" / "docs" / "migrations.md.jinja",
-        TEMPLATE / "extensions" / "pages" / "pipeline.md",
-        *(TEMPLATE / "extensions" / "pages" / "pipeline").iterdir(),
-    )
-)
-# test_sequence.py, test_smoke.py and test_tools.py run these.
-DEPLOYMENT = r"make tools|make (deploy|rollback)( ENVIRONMENT=(staging|production))?( RELEASE=0123abcd)?( SKIP_STAGING=yes( IMAGE=\S+)?)?|make smoke URL=https\S+|make template-update ARGS=\"-d staging_app=NAME\""
+# The commands of the generated pages that no other test needs to run
+COMMANDS = [
+    "make check",
+    "make check-migrations",
+    "make check-migrations BASE_COMMIT=origin/main",
+    "make format",
+    "make lint",
+    "make lock",
+    'make lock ARGS="--upgrade-package django"',
+    "make lock ARGS=--upgrade",
+    'make manage ARGS="compilemessages --ignore=.*"',
+    'make manage ARGS="makemessages --locale de"',
+    'make manage ARGS="makemigrations --merge"',
+    "make manage ARGS=makemigrations",
+    "make migrate",
+    'make run ARGS="python manage.py showmigrations"',
+    "make services-stop",
+    "make setup",
+    "make template-diff",
+    "make template-status",
+    "make template-update",
+    "make test",
+    'make test ARGS="--no-cov -k health -s"',
+    'make test ARGS="--no-cov -k health"',
+    "make wait",
+    "python manage.py healthcheck",
+    "python manage.py migrate",
+    "uvx pre-commit install",
+]
 
 
 @pytest.mark.parametrize(
@@ -122,10 +86,9 @@ def test_manual_has_existing_commands_of_its_platform(rendered, answers):
     page = rendered(**answers).read("docs/deployment.md")
     found = commands_of(page) | set(re.findall(f"`({platform.tool} [^`]+)`", page))
 
-    for command in found - {
-        "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
-    }:
-        if not re.fullmatch(DEPLOYMENT, command):
+    others = ("make ", "python3 -c 'import secrets; ")
+    for command in found:
+        if not command.startswith(others):
             known = [name for name in platform.commands if command.startswith(name)]
             options = platform.commands[max(known, key=len)]
             assert set(re.findall(r" (--[a-z-]+)", command)) <= options, command
@@ -148,18 +111,6 @@ def test_manual_lists_every_variable_of_a_deployment(rendered, answers):
         assert re.search(rf"^\| (`\w+`, )?`{name}`", page, re.MULTILINE), name
 
 
-def test_commands_that_no_test_runs_are_documented():
-    assert commands_of(GENERATED) >= NOT_RUN
-
-
-@pytest.mark.parametrize("command", ELSEWHERE)
-def test_other_file_runs_the_command(command):
-    name, word = ELSEWHERE[command]
-
-    assert command in commands_of(GENERATED)
-    assert re.search(rf"\b{word}\b", (TEMPLATE / "tests" / name).read_text())
-
-
 @pytest.fixture(scope="module")
 def project(render_for_module, template, tmp_path_factory):
     """Return a project of a release of the template, which is its newest."""
@@ -174,14 +125,19 @@ def project(render_for_module, template, tmp_path_factory):
     return project.installed()
 
 
+def test_commands_to_run_are_on_the_pages():
+    assert documented().keys() >= {
+        f"{it} ({PROJECT})" if it.startswith("make ") else it for it in COMMANDS
+    }
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "command", sorted(commands_of(GENERATED) - ELSEWHERE.keys() - NOT_RUN)
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_commands_of_the_generated_pages_work(project, command):
+    variables = {}
     if command.startswith("python manage.py"):
-        # In production the environment is active; here make activates it.
-        command = command.replace("python manage.py ", "make manage ARGS=")
+        # In production the environment is active.
+        variables["PATH"] = f"{project / '.venv/bin'}:{os.environ['PATH']}"
         project.make("manage", "ARGS=migrate")
 
     if "messages" in command:
@@ -195,7 +151,7 @@ def test_commands_of_the_generated_pages_work(project, command):
         # It refuses to run with what earlier commands have changed.
         project.run("git", "stash", "--include-untracked")
 
-    project.run_ok("bash", "-c", command)
+    project.run_ok("bash", "-c", command, **variables)
 
 
 @pytest.mark.slow

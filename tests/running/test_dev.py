@@ -10,12 +10,12 @@ import socket
 import subprocess
 import time
 
-import pexpect
 import pytest
 
 from tests.support.options import FULL, REDIS_STATES
 from tests.support.processes import SIGN_IN, UPGRADE, fetch
 from tests.support.project import clean_environment, closed_port
+from tests.support.terminal import ENTER, Terminal
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -290,23 +290,18 @@ def test_make_migrate_migrates_the_development_database(project):
 
 def test_createsuperuser_asks_in_the_terminal(project):
     project.make_ok("migrate")
-    terminal = pexpect.spawn(
-        *("make", ["manage", "ARGS=createsuperuser"]),
-        cwd=project.path,
-        env=clean_environment(),
-        encoding="utf-8",
-        timeout=30,
-    )
+    terminal = Terminal("make", "manage", "ARGS=createsuperuser", cwd=project.path)
     for question, answer in (
         ("Username", "root"),
         ("Email", "root@example.com"),
         ("Password:", "correct horse battery"),
         ("again", "correct horse battery"),
     ):
-        terminal.expect(question)
-        terminal.sendline(answer)
-    terminal.expect("Superuser created successfully")
-    terminal.expect(pexpect.EOF)
+        terminal.child.expect(question)
+        terminal.child.send(answer + ENTER)
+    terminal.child.expect("Superuser created successfully")
+    terminal.child.expect(terminal.end)
+    terminal.close()
 
 
 def test_make_dev_accepts_websockets(render):

@@ -10,6 +10,7 @@ import termios
 import pexpect
 from pexpect.fdpexpect import fdspawn
 
+from tests.support.commands import ran_in_shell
 from tests.support.options import QUESTIONS
 from tests.support.project import clean_environment
 from tests.support.session import COLUMNS
@@ -97,6 +98,7 @@ class Shell(Terminal):
 
     def paste(self, command):
         """Paste a command and press Enter. `ended` or `ok` waits for its end."""
+        ran_in_shell(command)
         self.child.send(command + ENTER)
 
     def ended(self):

@@ -6,11 +6,13 @@ step or a key that it does not know is an error.
 """
 
 import json
+import re
 import shlex
 from dataclasses import replace
 
 from tests.pipelines.readers import circleci
 from tests.pipelines.runners.sandbox import Run, Sandbox, Service
+from tests.support.commands import ran_in_shell
 
 IMAGE_KEYS = {"image", "environment"}
 RUN_KEYS = {"name", "command", "no_output_timeout"}
@@ -122,6 +124,8 @@ def run_job(name, contexts, file, project, sandbox, run):
     done = box.run(command, box.scratch / "project", environment, services)
     run.results[name] = "failure" if done.returncode else "success"
     run.logs[name] = done.stdout
+    for command in re.findall(r"^\$ (.*)", done.stdout, re.MULTILINE):
+        ran_in_shell(command, box.scratch / "project")
     run.server_logs |= box.server_logs()
 
 
