@@ -5,7 +5,9 @@ import re
 
 from tests.support.options import TEMPLATE
 
-LINK = re.compile(r"\]\((?![a-z]+:)([^)#\s]*)(?:#([^)]*))?\)")
+LINK = re.compile(
+    r"""(?:\]\(|<a href="|<img src=")(?![a-z]+:)([^)#\s"]*)(?:#([^)"]*))?[)"]"""
+)
 TARGET = re.compile(r"(?:^ *|`)make (?:-C \S+ )?([a-z0-9-]+)", re.MULTILINE)
 FILE = re.compile(r"`([\w.-]+/[\w./-]*|[\w-]+\.(?:py|md|toml|ya?ml|txt|json))`")
 

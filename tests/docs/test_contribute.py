@@ -30,6 +30,7 @@ IMPORT = re.compile(
 ASIDE = [
     "CHANGELOG.md",
     "README.md",
+    "docs/claims.md",
     "docs/comparison.md",
     "docs/contribute.md",
     "docs/decisions",

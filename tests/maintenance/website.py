@@ -62,7 +62,9 @@ CONFIGURATION = {
         # Wide tables get the place of the sidebar.
         "secondary_sidebar_items": {
             "**": ["page-toc"],
-            **dict.fromkeys(["comparison", "contribute", "deployment-cases"], []),
+            **dict.fromkeys(
+                ["claims", "comparison", "contribute", "deployment-cases"], []
+            ),
         },
         "footer_start": [],
         "footer_end": [],
