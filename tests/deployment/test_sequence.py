@@ -63,6 +63,18 @@ def test_make_deploys_head_without_setup(running, target):
     assert not (platform.project / ".venv").exists()
 
 
+def test_make_deploys_a_hotfix_and_rolls_it_back(running):
+    platform = running("fly")
+    old, new = platform.commits[0], platform.project.head()
+    release = ("ENVIRONMENT=production", f"RELEASE={new}")
+
+    deploy = ("deploy", *release, "SKIP_STAGING=yes")
+    platform.project.make_ok(*deploy, **platform.variables)
+    assert platform.running("production") == new
+    platform.project.make_ok("rollback", *release, **platform.variables)
+    assert platform.running("production") == old
+
+
 @on_each_platform
 def test_same_release_can_be_deployed_again(running, target):
     platform = running(target)

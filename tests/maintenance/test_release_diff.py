@@ -51,7 +51,8 @@ def test_unknown_version_is_refused_in_one_line(template):
 
 
 def test_make_compares_the_versions_with_the_answers():
-    command = ["make", "release-diff", "FROM=HEAD", "ARGS=-d use_redis=true"]
+    command = ["make", "release-diff", "FROM=HEAD", "TO=HEAD"]
+    command.append("ARGS=-d use_redis=true")
     done = run(*command)
 
     assert (done.returncode, done.stdout) == (

@@ -201,14 +201,14 @@ def test_nightly_run_tests_newest_packages_and_enforces_audit(
 
 # On one provider: test_parity.py shows that the job is the same on the others.
 def test_nightly_run_tests_in_a_browser(project, run):
-    made = project(use_e2e=True)
+    made = project(ci_provider="circleci", use_e2e=True)
     # The sandbox has no network: the job runs the Chromium of this machine. The path of
     # its socket may not be longer than 107 bytes.
     made.edit("Makefile", f"\t{INSTALL}\n", "\techo installed\n")
     variables = {"CHROMIUM": find_chromium(), "TMPDIR": tempfile.gettempdir()}
     lines = "".join(f"\nexport {it[0]} := {it[1]}" for it in variables.items())
     made.edit("Makefile", "\nVENV :=", f"{lines}\nVENV :=")
-    done = run("github", made, workflow="nightly", jobs=["e2e"])
+    done = run("circleci", made, workflow="nightly", jobs=["e2e"])
 
     assert done.passed, done.logs["e2e"]
     assert "3 passed" in done.logs["e2e"], done.logs["e2e"]

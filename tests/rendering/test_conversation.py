@@ -315,7 +315,8 @@ def test_setup_and_lock_print_only_what_they_do(checkout, tmp_path):
     uv = tmp_path / "uv"
     uv.write_text("#!/bin/sh\nmkdir -p .venv/bin; ln -sf /bin/true .venv/bin/python\n")
     uv.chmod(0o755)
-    printed = checkout.make_ok("lock", f"UV={uv}").stdout.splitlines()
+    done = checkout.make_ok("lock", f"UV={uv}", "ARGS=--upgrade")
+    printed = done.stdout.splitlines()
     assert [line.partition(" ")[0] for line in printed] == ["Installing", "Compiling"]
 
 

@@ -50,7 +50,7 @@ def test_new_app_passes_make_ci(project):
     (project / "apps/blog/migrations/__pycache__/0001_initial.pyc").touch()
     project.make_ok("startapp", "NAME=blog")
 
-    project.make_ok("ci")
+    project.make_ok("ci", "VERBOSE=1")
 
     assert '    "apps.blog",\n' in project.read("config/settings/base.py")
     tested = project.make_ok("test", "ARGS=--no-cov apps/blog")
