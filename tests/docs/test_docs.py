@@ -122,7 +122,9 @@ def project(render_for_module, template, tmp_path_factory):
     answers |= {"_src_path": str(source.path), "_commit": "v1.0.0"}
     (project / ".copier-answers.yml").write_text(yaml.safe_dump(answers))
     project.commit()
-    return project.installed()
+    # Some commands install: not into an environment that other tests use.
+    project.make_ok("setup")
+    return project
 
 
 def test_commands_to_run_are_on_the_pages():

@@ -36,7 +36,7 @@ def link_environment(project):
     `.venv` is a folder of the project, so it is ignored by Git and can be removed; its
     content is links to the shared environment.
 
-    Raises AssertionError if the installation fails.
+    Raises AssertionError if the installation fails, or a test has changed the environment.
     """
     shared = ENVIRONMENTS / environment_key(project)
     shared.parent.mkdir(parents=True, exist_ok=True)
@@ -47,6 +47,7 @@ def link_environment(project):
             if (shared / stamp).exists():
                 (shared / stamp).touch()
         project.make_ok("setup", f"VENV={shared}")
+        refuse_changed(shared)
         types = shared / "types"
         if not types.exists():
             similar = find_similar(shared)
@@ -59,6 +60,27 @@ def link_environment(project):
     (project / ".venv/installed").touch()
     if types.exists():
         shutil.copytree(types, project / ".mypy_cache", dirs_exist_ok=True)
+
+
+def refuse_changed(environment):
+    """Raise AssertionError if a project has installed packages into a shared environment.
+
+    Other tests may use it at that moment, when a package is only half there.
+    """
+    unchanged = environment / "unchanged"
+    if not unchanged.exists():
+        unchanged.touch()
+    since = unchanged.stat().st_mtime
+    changed = [
+        path.name
+        for packages in ("lib", "production/lib")
+        for path in environment.glob(f"{packages}/*/site-packages/*.dist-info")
+        if path.stat().st_mtime > since
+    ]
+    assert not changed, (
+        f"A test installed {changed} into the shared {environment}: it needs an environment"
+        " of its own, by `make setup`. Delete the shared one."
+    )
 
 
 def find_similar(environment):
