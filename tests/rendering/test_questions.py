@@ -576,7 +576,7 @@ def test_closing_message_names_the_repository_around_the_project(
 
     message = capsys.readouterr().err
     assert f" is ready, but inside another repository:\n\n  {outer}\n\n" in message
-    assert "\n  cd " not in message
+    assert "outside of the other. Next:\n\n  cd apps/new\n  git init" in message
     assert max(len(it) for it in message.splitlines() if str(outer) not in it) <= 80
 
 
